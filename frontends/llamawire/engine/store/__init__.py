@@ -1,0 +1,81 @@
+"""The model store: names, blobs, manifests, GGUF headers, and the models that they make up.
+
+Everything is synchronous and may be called from any thread; asyncio calls it through
+`asyncio.to_thread`. On disk it is Ollama's format, and an Ollama may use the same folder.
+"""
+
+from llamawire.engine.store.blobs import Blob, Blobs, BlobWriter, normalize_digest
+from llamawire.engine.store.box import BoxModel
+from llamawire.engine.store.capabilities import TemplateCapabilities, TemplateChoice
+from llamawire.engine.store.create import CheckTemplate, create
+from llamawire.engine.store.create_request import CreateRequest, Progress
+from llamawire.engine.store.errors import (
+    BlobNotFound,
+    CorruptManifest,
+    CreateError,
+    DigestMismatch,
+    InvalidDigest,
+    InvalidGguf,
+    InvalidName,
+    ModelNotFound,
+    StoreBusy,
+    StoreError,
+    StoreReadOnly,
+)
+from llamawire.engine.store.gguf import (
+    Gguf,
+    GgufArray,
+    GgufValue,
+    TensorInfo,
+    human_count,
+    read_gguf,
+    validate_gguf,
+)
+from llamawire.engine.store.library import Library
+from llamawire.engine.store.manifest import ConfigBlob, Layer, Manifest
+from llamawire.engine.store.message import Message
+from llamawire.engine.store.model import Details, ListedModel, StoredModel
+from llamawire.engine.store.names import ModelName, SourceName, parse_source
+
+__all__ = [
+    "Blob",
+    "BlobNotFound",
+    "BlobWriter",
+    "Blobs",
+    "BoxModel",
+    "CheckTemplate",
+    "ConfigBlob",
+    "CorruptManifest",
+    "CreateError",
+    "CreateRequest",
+    "Details",
+    "DigestMismatch",
+    "Gguf",
+    "GgufArray",
+    "GgufValue",
+    "InvalidDigest",
+    "InvalidGguf",
+    "InvalidName",
+    "Layer",
+    "Library",
+    "ListedModel",
+    "Manifest",
+    "Message",
+    "ModelName",
+    "ModelNotFound",
+    "Progress",
+    "SourceName",
+    "StoreBusy",
+    "StoreError",
+    "StoreReadOnly",
+    "StoredModel",
+    "TemplateCapabilities",
+    "TemplateChoice",
+    "TensorInfo",
+    "create",
+    "human_count",
+    "normalize_digest",
+    "parse_source",
+    "read_gguf",
+    "validate_gguf",
+]

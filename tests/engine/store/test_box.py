@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gguf_files import tiny_llama, write_gguf
+from llamawire.engine.store import (
+    BoxModel,
+    CreateRequest,
+    Library,
+    ModelName,
+    ModelNotFound,
+    StoreReadOnly,
+    create,
+)
+
+TINY = ModelName.parse("tiny")
+MODELFILE = '''FROM ./tiny.gguf
+TEMPLATE """{{ .Prompt }}
+"""
+SYSTEM You are tiny.
+PARAMETER stop <eos>
+PARAMETER temperature 0.5
+MESSAGE user hi
+LICENSE MIT
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "box"
+    folder.mkdir()
+    (folder / "Modelfile").write_text(MODELFILE)
+    tiny_llama(folder / "tiny.gguf")
+    os.utime(folder / "tiny.gguf", (1000, 1000))
+    return folder
+
+
+@pytest.fixture
+def boxed(folder: Path, tmp_path: Path) -> Library:
+    return Library(tmp_path / "models", BoxModel.open(folder))
+
+
+def shown(library: Library) -> list[str]:
+    return sorted(model.name.display for model in library.list())
+
+
+def test_the_model_in_the_box_is_there_without_a_folder(boxed: Library, folder: Path) -> None:
+    assert shown(boxed) == ["tiny:latest"]
+    model = boxed.get(ModelName.parse("TINY"))
+    assert model.weights == folder / "tiny.gguf"
+    assert (model.template, model.system) == ("{{ .Prompt }}\n", "You are tiny.")
+    assert model.parameters == {"stop": ["<eos>"], "temperature": 0.5}
+    assert [(item.role, item.content) for item in model.messages] == [("user", "hi")]
+    assert model.licenses == ("MIT",)
+    assert (model.details.family, model.config.model_format) == ("llama", "gguf")
+    assert model.modified_at.timestamp() == 1000
+    assert model.digest == boxed.list()[0].digest
+    assert not boxed.root.exists()
+
+
+def test_the_model_in_the_box_cannot_be_deleted(boxed: Library) -> None:
+    with pytest.raises(StoreReadOnly, match="LLAMAWIRE_NO_DEFAULT_MODEL=1"):
+        boxed.delete(TINY)
+    assert shown(boxed) == ["tiny:latest"]
+
+
+def test_a_copy_has_its_own_blobs_and_the_same_digest(boxed: Library, folder: Path) -> None:
+    boxed.copy(TINY, ModelName.parse("mine"))
+    assert boxed.get(ModelName.parse("mine")).digest == boxed.get(TINY).digest
+    alone = Library(boxed.root)
+    model = alone.get(ModelName.parse("mine"))
+    assert model.weights is not None
+    assert model.weights.read_bytes() == (folder / "tiny.gguf").read_bytes()
+    assert model.system == "You are tiny."
+    boxed.delete(ModelName.parse("mine"))
+    assert list(alone.blobs.files()) == []
+    assert (folder / "tiny.gguf").exists()
+
+
+def test_the_folder_wins_over_the_box(boxed: Library) -> None:
+    request = CreateRequest("tiny", base="tiny", system="Mine.")
+    lines = [line.status for line in create(boxed, request, lambda text: None)]
+    assert lines[-1] == "success"
+    assert all(line.startswith("creating new layer") for line in lines[:-2])
+    model = boxed.get(TINY)
+    assert model.system == "Mine."
+    assert model.details.parent_model == "tiny:latest"
+    assert shown(boxed) == ["tiny:latest"]
+    boxed.delete(TINY)
+    assert boxed.get(TINY).system == "You are tiny."
+
+
+def test_an_adapter_goes_with_the_model_in_the_box(boxed: Library, tmp_path: Path) -> None:
+    lora = {"general.architecture": "llama", "general.type": "adapter"}
+    adapter = boxed.blobs.put(write_gguf(tmp_path / "a", lora).read_bytes()).digest
+    request = CreateRequest("mine", base="tiny", adapters={"a.gguf": adapter})
+    list(create(boxed, request, lambda text: None))
+    model = boxed.get(ModelName.parse("mine"))
+    assert model.adapters == (boxed.blobs.path(adapter),)
+    assert model.weights is not None
+    assert model.weights.parent == boxed.blobs.folder
+
+
+def test_pruning_knows_nothing_of_the_box(boxed: Library) -> None:
+    boxed.copy(TINY, ModelName.parse("mine"))
+    assert boxed.prune(clock=lambda: 4e9) == ()
+    assert shown(boxed) == ["mine:latest", "tiny:latest"]
+
+
+def test_a_box_without_a_file_is_an_error(folder: Path) -> None:
+    (folder / "tiny.gguf").unlink()
+    with pytest.raises(FileNotFoundError):
+        BoxModel.open(folder)
+
+
+def test_a_broken_file_in_the_box_leaves_the_rest_of_the_list(boxed: Library, folder: Path) -> None:
+    boxed.copy(TINY, ModelName.parse("mine"))
+    (folder / "tiny.gguf").write_bytes(b"torn")
+    again = Library(boxed.root, BoxModel.open(folder))
+    assert shown(again) == ["mine:latest"]
+    with pytest.raises(ModelNotFound):
+        again.get(ModelName.parse("other"))

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gguf_files import echo_automaton, spm_vocabulary, tiny_llama, write_gguf
+from llamawire.engine.store import InvalidGguf, read_gguf, validate_gguf
+
+ONE = np.ones(8, np.float32)
+
+
+def model(tmp_path: Path, **metadata: object) -> Path:
+    """A small model; `__` in a keyword stands for a dot."""
+    keys = {key.replace("__", "."): value for key, value in metadata.items()}
+    return tiny_llama(tmp_path / "f", embedding=16, blocks=1, feed_forward=32, metadata=keys)
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InvalidGguf) as caught:
+        validate_gguf(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("tokenizer", ["spm", "bpe"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_the_tiny_models_are_valid(tmp_path: Path, tokenizer: str, dtype: str) -> None:
+    header = validate_gguf(tiny_llama(tmp_path / "f", tokenizer=tokenizer, dtype=dtype))
+    assert header.role == "model"
+    validate_gguf(echo_automaton(tmp_path / "e", tokenizer=tokenizer))
+
+
+def test_the_smallest_file_is_valid(tmp_path: Path, minimal_gguf: bytes) -> None:
+    (tmp_path / "f").write_bytes(minimal_gguf)
+    assert validate_gguf(tmp_path / "f").architecture == "test"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "text"),
+    [
+        ({"llama__block_count": 0}, "llama.block_count 0 is not between 1 and 512"),
+        ({"llama__block_count": 513}, "llama.block_count 513 is not between 1 and 512"),
+        ({"llama__block_count": "x"}, "llama.block_count must be an integer"),
+        ({"llama__context_length": 0}, "llama.context_length 0 is not"),
+        ({"llama__context_length": -1}, "llama.context_length -1 is not"),
+        ({"llama__embedding_length": 1 << 31}, "llama.embedding_length 2147483648 is not"),
+        ({"llama__attention__head_count_kv": 3}, "4 attention heads cannot share 3"),
+        ({"llama__attention__head_count": [4, 6]}, "6 attention heads cannot share 4"),
+        ({"llama__attention__head_count": [4, -4]}, "must be a count, or one for each block"),
+        ({"llama__attention__head_count": [4] * 513}, "must be a count, or one for each block"),
+        ({"llama__attention__head_count": 5, "llama__attention__head_count_kv": 5}, "16 does not"),
+        ({"llama__rope__scaling__type": "bogus"}, "'bogus' is not known"),
+        ({"llama__nextn_predict_layers": 2}, "nextn_predict_layers 2 is not between 0 and 1"),
+        ({"llama__expert_count": 1025}, "llama.expert_count 1025 is not"),
+        ({"llama__expert_count": 8}, "0 of 8 experts"),
+        ({"llama__expert_count": 8, "llama__expert_used_count": 9}, "9 of 8 experts"),
+        ({"llama__expert_used_count": 2}, "2 of 0 experts"),
+        (
+            {
+                "llama__expert_count": 8,
+                "llama__expert_used_count": 2,
+                "llama__expert_group_count": 3,
+                "llama__expert_group_used_count": 1,
+            },
+            "1 of 3 groups of 8 experts",
+        ),
+        ({"general__alignment": 24}, "invalid GGUF alignment: 24"),
+        ({"general__alignment": "32"}, "general.alignment must be an integer"),
+        ({"general__architecture": ""}, "general.architecture must be"),
+        ({"general__architecture": "a b"}, "general.architecture must be"),
+        ({"general__architecture": 3}, "general.architecture must be"),
+        ({"general__architecture": None}, "general.architecture must be"),
+        ({"k\0x": 1}, "is not a name"),
+        ({"": 1}, "is not a name"),
+        ({"tokenizer__ggml__tokens": ["a", "b", "a"]}, "token 'a' appears twice"),
+        ({"tokenizer__ggml__tokens": ["a", "b", "a\0c"]}, "token 'a' appears twice"),
+        ({"tokenizer__ggml__tokens": ["[EMPTY_1]", ""]}, "token '[EMPTY_1]' appears twice"),
+        ({"tokenizer__ggml__tokens": [1, 2]}, "must be a list of strings"),
+        ({"tokenizer__ggml__tokens": "a"}, "must be a list of strings"),
+        ({"tokenizer__ggml__bos_token_id": 354}, "bos_token_id 354 is not one of 354"),
+        ({"tokenizer__ggml__eot_token_id": "x"}, "eot_token_id must be an integer"),
+    ],
+)
+def test_what_llama_cpp_would_die_of_is_refused(
+    tmp_path: Path, metadata: dict[str, object], text: str
+) -> None:
+    if "tokenizer__ggml__tokens" in metadata:
+        ids = [key for key in spm_vocabulary() if key.endswith("_token_id")]
+        metadata = metadata | dict.fromkeys(ids)
+    assert text in refusal(model(tmp_path, **metadata))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"llama__attention__head_count": [4, 0], "llama__attention__head_count_kv": [2, 0]},
+        {"llama__attention__head_count": 5, "llama__attention__head_count_kv": 5,
+         "llama__attention__key_length": 8},
+        {"tokenizer__ggml__padding_token_id": 0xFFFF_FFFF},
+        {"tokenizer__ggml__padding_token_id": -1},
+        {"llama__expert_count": 8, "llama__expert_used_count": [2, 3]},
+        {"general__alignment": 32},
+        {"tokenizer__ggml__tokens": None},
+        {"general__architecture": "never-heard-of"},
+    ],
+)  # fmt: skip
+def test_what_llama_cpp_can_bear_is_let_through(
+    tmp_path: Path, metadata: dict[str, object]
+) -> None:
+    validate_gguf(model(tmp_path, **metadata))
+
+
+def test_only_models_are_asked_for_blocks_and_heads(tmp_path: Path) -> None:
+    keys: dict[str, object] = {"general.architecture": "llama", "llama.block_count": 0}
+    assert "block_count" in refusal(write_gguf(tmp_path / "m", keys))
+    adapter = write_gguf(tmp_path / "a", {**keys, "general.type": "adapter"})
+    assert validate_gguf(adapter).role == "adapter"
+    with pytest.raises(InvalidGguf, match="block_count"):
+        validate_gguf(adapter, role="model")
+    projector = write_gguf(tmp_path / "p", {**keys, "llama.vision.block_count": 3})
+    assert validate_gguf(projector).role == "projector"
+    clip = {"general.architecture": "clip", "clip.has_vision_encoder": True}
+    assert validate_gguf(write_gguf(tmp_path / "c", clip)).role == "projector"
+
+
+def test_alignment_has_a_bound(tmp_path: Path) -> None:
+    keys: dict[str, object] = {"general.architecture": "llama", "general.alignment": 8192}
+    assert "invalid GGUF alignment: 8192" in refusal(write_gguf(tmp_path / "f", keys))
+
+
+def test_arrays_have_a_bound(tmp_path: Path) -> None:
+    key, count = b"general.architecture", (1 << 24) + 1
+    data = struct.pack("<4sIQQQ", b"GGUF", 3, 0, 2, len(key)) + key + struct.pack("<IQ", 8, 1)
+    data += b"x" + struct.pack("<Q", 1) + b"a" + struct.pack("<IIQ", 9, 0, count)
+    with (tmp_path / "f").open("wb") as file:
+        file.write(data)
+        file.truncate(len(data) + count)
+    assert "16777217 elements exceeds maximum 16777216" in refusal(tmp_path / "f")
+
+
+def test_versions_and_byte_orders_of_others_are_refused(tmp_path: Path) -> None:
+    keys: dict[str, object] = {"general.architecture": "llama"}
+    assert "endian" in refusal(write_gguf(tmp_path / "b", keys, order=">"))
+    assert "version 4" in refusal(write_gguf(tmp_path / "v", keys, version=4))
+    validate_gguf(write_gguf(tmp_path / "two", keys, version=2))
+
+
+def test_tensors_need_a_name_of_their_own_and_a_size(tmp_path: Path) -> None:
+    keys: dict[str, object] = {"general.architecture": "llama"}
+
+    def refused(name: str, tensor: object = ONE) -> str:
+        return refusal(write_gguf(tmp_path / "f", keys, {name: tensor}))  # type: ignore[dict-item]
+
+    assert "proper name" in refused("")
+    assert "proper name" in refused("n" * 64)
+    assert "proper name" in refused("a\0b")
+    assert "no elements" in refused("empty", np.ones((0, 4), np.float32))
+    path = write_gguf(tmp_path / "f", keys, {"tensor_1": ONE, "tensor_2": ONE})
+    path.write_bytes(path.read_bytes().replace(b"tensor_2", b"tensor_1"))
+    assert 'tensor "tensor_1" appears twice' in refusal(path)
+
+
+def test_a_tensor_at_an_odd_offset_is_refused(tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "f", {"general.architecture": "llama"}, {"a": ONE, "b": ONE})
+    data = path.read_bytes()
+    assert data.count(struct.pack("<IQ", 0, 32)) == 1
+    path.write_bytes(data.replace(struct.pack("<IQ", 0, 32), struct.pack("<IQ", 0, 31)))
+    assert "is not aligned to 32" in refusal(path)
+
+
+def test_a_file_that_was_cut_is_refused_wherever_it_was(tmp_path: Path) -> None:
+    path = model(tmp_path, tokenizer__ggml__scores=None, tokenizer__ggml__token_type=None)
+    data = path.read_bytes()
+    header_size = read_gguf(path).data_offset
+    for end in [*range(0, header_size, 37), header_size, len(data) - 1]:
+        path.write_bytes(data[:end])
+        refusal(path)
+
+
+@pytest.fixture(scope="module")
+def valid() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_gguf(
+            Path(folder, "f"),
+            {
+                "general.architecture": "llama",
+                "general.alignment": 32,
+                "llama.block_count": 1,
+                "llama.attention.head_count": [4, 4],
+                "llama.expert_count": 0,
+                "tokenizer.ggml.tokens": ["a", "b", "c"],
+                "tokenizer.ggml.bos_token_id": 1,
+                "llama.scores": [0.5, 1.5],
+            },
+            {"a": np.ones((4, 8), np.float32), "b": ONE},
+        )
+        return path.read_bytes()
+
+
+def survives(folder: Path, data: bytes) -> None:
+    """Whatever the bytes are, the answer is a header or InvalidGguf."""
+    path = folder / "fuzzed"
+    path.write_bytes(data)
+    try:
+        header = validate_gguf(path)
+        for name in header.metadata:
+            array = header.metadata[name]
+            if not isinstance(array, (int, float, str)):
+                assert len(list(header.elements(array))) == array.count
+    except InvalidGguf:
+        return
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz")
+
+
+@given(data=st.binary(max_size=300))
+def test_random_bytes_do_no_harm(folder: Path, data: bytes) -> None:
+    survives(folder, data)
+    survives(folder, b"GGUF" + data)
+    survives(folder, b"GGUF\x03\0\0\0" + data)
+
+
+@settings(max_examples=400)
+@given(data=st.data())
+def test_flipped_bits_do_no_harm(folder: Path, valid: bytes, data: st.DataObject) -> None:
+    changed = bytearray(valid)
+    for _ in range(data.draw(st.integers(1, 4))):
+        changed[data.draw(st.integers(4, len(valid) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    survives(folder, bytes(changed))
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_changed_numbers_do_no_harm(folder: Path, valid: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(4, len(valid) - 8))
+    number = data.draw(st.sampled_from([0, 1, 9, 2**16, 2**31, 2**32 - 1, 2**63, 2**64 - 1]))
+    survives(folder, valid[:at] + struct.pack("<Q", number) + valid[at + 8 :])
+
+
+def test_a_large_vocabulary_takes_little_time(tmp_path: Path) -> None:
+    tokens = [f"t{index}" for index in range(256_000)]
+    path = write_gguf(
+        tmp_path / "f", {"general.architecture": "x", "tokenizer.ggml.tokens": tokens}
+    )
+    # Far above what it takes, far below what anything quadratic would.
+    start = time.perf_counter()
+    validate_gguf(path)
+    assert time.perf_counter() - start < 10

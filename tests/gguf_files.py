@@ -1,0 +1,282 @@
+"""Writes small GGUF files for tests: any metadata and tensors, and models that llama.cpp loads.
+
+The models are a few hundred kilobytes of random weights, the same for the same seed. The echo
+automaton is a model whose every next token is known: after token t comes `successors[t]`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Typed",
+    "bpe_vocabulary",
+    "echo_automaton",
+    "spm_vocabulary",
+    "tiny_llama",
+    "write_gguf",
+]
+
+Array = npt.NDArray[np.generic]
+
+ALIGNMENT = 32
+STRING, ARRAY = 8, 9
+SCALARS = {
+    0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
+}  # fmt: skip
+TENSOR_KINDS = {"float32": 0, "float16": 1, "int8": 24, "int32": 26, "float64": 28}
+
+# Types of tokens.
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A metadata value of a kind that its Python type does not tell, or an array of that kind."""
+
+    kind: int
+    value: object
+
+
+def write_gguf(
+    path: Path,
+    metadata: Mapping[str, object],
+    tensors: Mapping[str, Array] | None = None,
+    *,
+    version: int = 3,
+    order: str = "<",
+    alignment: int = ALIGNMENT,
+) -> Path:
+    """Writes a file; the order of keys and tensors is kept. Gives the path.
+
+    Integers become u32, or i32, u64 if they do not fit; floats f32; lists arrays of their first
+    element's kind (integers i32). A value that is `Typed` is written as it says. `order` is "<"
+    or ">"; shapes are numpy's, so a matrix of rows by columns has its columns first in the file.
+    """
+    tensors = tensors or {}
+    text = b"GGUF" + struct.pack(f"{order}IQQ", version, len(tensors), len(metadata))
+    for key, value in metadata.items():
+        text += _string(key, order) + _value(value, order)
+    data = b""
+    for name, tensor in tensors.items():
+        shape = tensor.shape[::-1]
+        text += _string(name, order) + struct.pack(f"{order}I{len(shape)}Q", len(shape), *shape)
+        text += struct.pack(f"{order}IQ", TENSOR_KINDS[tensor.dtype.name], len(data))
+        swapped = tensor if order == "<" else tensor.byteswap()
+        data += _padded(swapped.tobytes(), alignment)
+    path.write_bytes(_padded(text, alignment) + data if tensors else text)
+    return path
+
+
+def tiny_llama(
+    path: Path,
+    *,
+    seed: int = 0,
+    embedding: int = 64,
+    blocks: int = 2,
+    heads: int = 4,
+    heads_kv: int | None = None,
+    feed_forward: int = 128,
+    context: int = 4096,
+    tokenizer: str = "spm",
+    scale: float = 1.0,
+    metadata: Mapping[str, object] | None = None,
+    dtype: str = "float32",
+) -> Path:
+    """A random model of the architecture llama that llama.cpp loads; 0.4 MB as it stands.
+
+    `tokenizer` is "spm" or "bpe". A larger `scale` makes the logits more peaked. `metadata` adds
+    keys or takes the place of them; None as a value leaves one out.
+    """
+    draw = np.random.default_rng(seed)
+    vocabulary = spm_vocabulary() if tokenizer == "spm" else bpe_vocabulary()
+    size = _vocabulary_size(vocabulary)
+    width_kv = embedding // heads * (heads_kv or heads)
+
+    def matrix(rows: int, columns: int, gain: float = 1.0) -> Array:
+        values: Array = draw.standard_normal((rows, columns)) * gain / columns**0.5
+        return values.astype(dtype)
+
+    tensors: dict[str, Array] = {
+        "token_embd.weight": matrix(size, embedding, embedding**0.5),
+        "output_norm.weight": np.ones(embedding, "float32"),
+        "output.weight": matrix(size, embedding, 2.0 * scale),
+    }
+    for block in range(blocks):
+        tensors |= {
+            f"blk.{block}.attn_norm.weight": np.ones(embedding, "float32"),
+            f"blk.{block}.attn_q.weight": matrix(embedding, embedding),
+            f"blk.{block}.attn_k.weight": matrix(width_kv, embedding),
+            f"blk.{block}.attn_v.weight": matrix(width_kv, embedding),
+            f"blk.{block}.attn_output.weight": matrix(embedding, embedding),
+            f"blk.{block}.ffn_norm.weight": np.ones(embedding, "float32"),
+            f"blk.{block}.ffn_gate.weight": matrix(feed_forward, embedding),
+            f"blk.{block}.ffn_up.weight": matrix(feed_forward, embedding),
+            f"blk.{block}.ffn_down.weight": matrix(embedding, feed_forward),
+        }
+    keys = _llama_keys(embedding, blocks, heads, heads_kv, feed_forward, context)
+    merged = {**keys, **vocabulary, **(metadata or {})}
+    return write_gguf(path, {k: v for k, v in merged.items() if v is not None}, tensors)
+
+
+def echo_automaton(
+    path: Path,
+    *,
+    successors: Sequence[int] | None = None,
+    seed: int = 0,
+    tokenizer: str = "spm",
+    context: int = 4096,
+    gain: float = 8.0,
+    metadata: Mapping[str, object] | None = None,
+) -> Path:
+    """A model that answers token t with `successors[t]`, which by default is the next token.
+
+    Attention and feed-forward are zero, so the logits depend on the last token alone, and the
+    one that is wanted stands far above the others. By default "spm" counts through its printable
+    characters, passes `<unk>` and `<s>`, and ends at `</s>`.
+    """
+    embedding, heads, feed_forward = 64, 4, 32
+    vocabulary = spm_vocabulary() if tokenizer == "spm" else bpe_vocabulary()
+    size = _vocabulary_size(vocabulary)
+    chosen = list(successors) if successors is not None else [(t + 1) % size for t in range(size)]
+    vectors = np.random.default_rng(seed).standard_normal((size, embedding))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    output = np.zeros((size, embedding))
+    np.add.at(output, chosen, vectors * gain)
+    square = np.zeros((embedding, embedding), "float32")
+    tensors: dict[str, Array] = {
+        "token_embd.weight": vectors.astype("float32"),
+        "output_norm.weight": np.ones(embedding, "float32"),
+        "output.weight": output.astype("float32"),
+        "blk.0.attn_norm.weight": np.ones(embedding, "float32"),
+        "blk.0.attn_q.weight": square,
+        "blk.0.attn_k.weight": square,
+        "blk.0.attn_v.weight": square,
+        "blk.0.attn_output.weight": square,
+        "blk.0.ffn_norm.weight": np.ones(embedding, "float32"),
+        "blk.0.ffn_gate.weight": np.zeros((feed_forward, embedding), "float32"),
+        "blk.0.ffn_up.weight": np.zeros((feed_forward, embedding), "float32"),
+        "blk.0.ffn_down.weight": np.zeros((embedding, feed_forward), "float32"),
+    }
+    keys = _llama_keys(embedding, 1, heads, None, feed_forward, context)
+    merged = {**keys, **vocabulary, **(metadata or {})}
+    return write_gguf(path, {k: v for k, v in merged.items() if v is not None}, tensors)
+
+
+def spm_vocabulary() -> dict[str, object]:
+    """354 tokens: three specials, the bytes, the blank and the printable characters of ASCII."""
+    characters = ["▁", *(chr(code) for code in range(33, 127))]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *characters]
+    types = [UNKNOWN, CONTROL, CONTROL] + [BYTE] * 256 + [NORMAL] * len(characters)
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [0.0] * 259 + [-1.0 - index for index in range(len(characters))],
+        "tokenizer.ggml.token_type": types,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.unknown_token_id": 0,
+    }
+
+
+def bpe_vocabulary() -> dict[str, object]:
+    """262 tokens: the bytes, three merges, and the specials of ChatML."""
+    letters = list(_byte_letters().values())
+    merges = ["t h", "th e", "Ġ the"]
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    tokens = [*letters, *(merge.replace(" ", "") for merge in merges), *specials]
+    end = len(letters) + len(merges)
+    return {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [NORMAL] * end + [CONTROL] * len(specials),
+        "tokenizer.ggml.merges": merges,
+        "tokenizer.ggml.bos_token_id": end,
+        "tokenizer.ggml.eos_token_id": end,
+        "tokenizer.ggml.add_bos_token": False,
+    }
+
+
+def _llama_keys(
+    embedding: int, blocks: int, heads: int, heads_kv: int | None, feed_forward: int, context: int
+) -> dict[str, object]:
+    return {
+        "general.architecture": "llama",
+        "general.name": "tiny",
+        "general.file_type": 0,
+        "llama.context_length": context,
+        "llama.embedding_length": embedding,
+        "llama.block_count": blocks,
+        "llama.feed_forward_length": feed_forward,
+        "llama.attention.head_count": heads,
+        "llama.attention.head_count_kv": heads_kv or heads,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "llama.rope.dimension_count": embedding // heads,
+    }
+
+
+def _vocabulary_size(vocabulary: Mapping[str, object]) -> int:
+    tokens = vocabulary["tokenizer.ggml.tokens"]
+    assert isinstance(tokens, list)
+    return len(tokens)
+
+
+def _byte_letters() -> dict[int, str]:
+    """The letter by which GPT-2's tokenizer writes each byte."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in plain]
+    letters = {byte: chr(byte) for byte in plain}
+    return letters | {byte: chr(256 + index) for index, byte in enumerate(others)}
+
+
+def _value(value: object, order: str) -> bytes:
+    if isinstance(value, (list, tuple)):
+        return _array(_kind(value[0], in_array=True) if value else 4, value, order)
+    if isinstance(value, Typed) and isinstance(value.value, (list, tuple)):
+        return _array(value.kind, value.value, order)
+    kind = _kind(value, in_array=False)
+    content = value.value if isinstance(value, Typed) else value
+    return struct.pack(f"{order}I", kind) + _element(kind, content, order)
+
+
+def _array(kind: int, values: Sequence[object], order: str) -> bytes:
+    header = struct.pack(f"{order}IIQ", ARRAY, kind, len(values))
+    return header + b"".join(_element(kind, value, order) for value in values)
+
+
+def _kind(value: object, in_array: bool) -> int:
+    if isinstance(value, Typed):
+        return value.kind
+    if isinstance(value, bool):
+        return 7
+    if isinstance(value, str):
+        return STRING
+    if isinstance(value, float):
+        return 6
+    assert isinstance(value, int), f"cannot tell the kind of {value!r}"
+    if in_array or value < 0:
+        return 5
+    return 4 if value < 1 << 32 else 10
+
+
+def _element(kind: int, value: object, order: str) -> bytes:
+    if kind == STRING:
+        assert isinstance(value, (str, bytes))
+        return _string(value, order)
+    return struct.pack(order + SCALARS[kind], value)
+
+
+def _string(text: str | bytes, order: str) -> bytes:
+    data = text.encode() if isinstance(text, str) else text
+    return struct.pack(f"{order}Q", len(data)) + data
+
+
+def _padded(data: bytes, alignment: int) -> bytes:
+    return data + bytes(-len(data) % alignment)
