@@ -1,0 +1,89 @@
+"""Answers on the wire: single objects, and streams of lines.
+
+The path of a token is this file: a gRPC message becomes the bytes of its lines, each in an HTTP
+chunk of its own, and all of them go to the socket at once. aiohttp would write once for each chunk,
+so the framing is done here and only the head and the end are left to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+
+from .gojson import encode
+from .times import UtcStamp
+
+__all__ = ["LineStream", "TokenLines", "json_response"]
+
+JSON_UTF8 = "application/json; charset=utf-8"
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+
+def json_response(
+    value: object, *, status: int = 200, content_type: str = JSON_UTF8
+) -> web.Response:
+    """One object, without a newline at its end."""
+    return web.Response(body=encode(value), status=status, headers={"Content-Type": content_type})
+
+
+class TokenLines:
+    """Writes the lines of one answer; all but the text and the time is ready beforehand."""
+
+    def __init__(self, model: str, stamp: UtcStamp) -> None:
+        self._head = b'{"model":' + encode(model) + b',"created_at":"'
+        self._stamp = stamp
+
+    def line(self, text: str) -> bytes:
+        """The line of one piece of text."""
+        return b"".join(
+            (self._head, self._stamp(), b'","response":', encode(text), b',"done":false}\n')
+        )
+
+
+class LineStream:
+    """A streamed answer. Nothing is sent before the first line, so that an error can still have
+    its own status until then.
+
+    `send` returns when the client has room for more: a slow reader holds up its own stream only.
+    """
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._response = web.StreamResponse(headers={"Content-Type": NDJSON})
+        self._writer: AbstractStreamWriter | None = None
+        self._is_chunked = request.version >= HttpVersion11
+
+    @property
+    def is_started(self) -> bool:
+        return self._writer is not None
+
+    async def send(self, lines: Sequence[bytes]) -> None:
+        """Sends complete lines, each with its newline."""
+        writer = self._writer or await self._start()
+        if self._is_chunked:
+            data = b"".join([b"%x\r\n%b\r\n" % (len(line), line) for line in lines])
+        else:
+            data = b"".join(lines)
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has closed the connection")
+        transport.write(data)
+        writer.output_size += len(data)
+        await writer.drain()
+
+    async def finish(self, last_line: bytes = b"") -> web.StreamResponse:
+        """Sends the last line and the end of the body in one write."""
+        if self._writer is None:
+            await self._start()
+        await self._response.write_eof(last_line)
+        return self._response
+
+    async def _start(self) -> AbstractStreamWriter:
+        writer = await self._response.prepare(self._request)
+        if writer is None:
+            raise ConnectionResetError("the client has closed the connection")
+        self._writer = writer
+        return writer
