@@ -1,0 +1,123 @@
+"""Models as requests need them: read from the store, with what their files say beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from llamawire.engine.errors import InvalidArgument, Unsupported
+from llamawire.engine.store import (
+    Details,
+    Library,
+    ListedModel,
+    Message,
+    ModelName,
+    StoredModel,
+    validate_gguf,
+)
+
+__all__ = ["Catalog", "ServedModel"]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model of the store whose weights can be loaded. `num_ctx_train` is 0 if unknown."""
+
+    stored: StoredModel
+    weights: Path
+    capabilities: frozenset[str]
+    num_ctx_train: int
+
+    @property
+    def name(self) -> ModelName:
+        return self.stored.name
+
+    @property
+    def digest(self) -> str:
+        return self.stored.digest
+
+    @property
+    def details(self) -> Details:
+        return self.stored.details
+
+    @property
+    def system(self) -> str:
+        return self.stored.system
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return self.stored.messages
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        return self.stored.parameters
+
+    @cached_property
+    def go_template(self) -> str | None:
+        """The Go template to render with; None where the file's own Jinja template counts."""
+        return None if self.stored.template_choice() == "jinja" else self.stored.template
+
+    @cached_property
+    def chat_template(self) -> str | None:
+        """The Jinja template in the file of the weights."""
+        gguf = self.stored.gguf()
+        return gguf.text("tokenizer.chat_template") if gguf else None
+
+
+class Catalog:
+    """Looks models up. Blocking: call it in a thread."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._checked: dict[Path, tuple[int, int]] = {}
+
+    def get(self, text: str) -> ServedModel:
+        """The model that `text` names. InvalidArgument, Unsupported, or the store's errors."""
+        stored = self._stored(text)
+        if stored.weights is None:
+            raise Unsupported(text, stored.name.full, "completion")
+        return ServedModel(
+            stored=stored,
+            weights=stored.weights,
+            capabilities=frozenset(stored.capabilities()),
+            num_ctx_train=length(stored, "context_length"),
+        )
+
+    def check_weights(self, model: ServedModel) -> None:
+        """Validates the file of the weights, once for each state of it; InvalidGguf says why not.
+
+        Before llama.cpp sees a file, whoever put it into the store: a bad header can end a process.
+        """
+        stat = model.weights.stat()
+        state = (stat.st_mtime_ns, stat.st_size)
+        if self._checked.get(model.weights) != state:
+            validate_gguf(model.weights, role="model")
+            self._checked[model.weights] = state
+
+    def describe(self, text: str) -> ListedModel:
+        """The model that `text` names, as a list shows it but with all it can do."""
+        stored = self._stored(text)
+        return ListedModel(
+            name=stored.name,
+            digest=stored.digest,
+            size=stored.size,
+            modified_at=stored.modified_at,
+            details=replace(
+                stored.details,
+                context_length=length(stored, "context_length"),
+                embedding_length=length(stored, "embedding_length"),
+            ),
+            capabilities=stored.capabilities(),
+        )
+
+    def _stored(self, text: str) -> StoredModel:
+        if not text.strip():
+            raise InvalidArgument("model is required", reason="MODEL_REQUIRED")
+        return self._library.get(ModelName.parse(text.strip()))
+
+
+def length(stored: StoredModel, key: str) -> int:
+    gguf = stored.gguf()
+    return (gguf.integer(key) or 0) if gguf else 0

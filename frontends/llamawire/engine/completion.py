@@ -1,0 +1,247 @@
+"""One completion, from a request to its stream of updates.
+
+The order of the checks is Ollama's: name, model, contradictions, capabilities, options, then the
+load, then the template, then the prompt's length. The first that fails answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from llamawire.engine.catalog import Catalog, ServedModel
+from llamawire.engine.errors import InvalidArgument, NotImplementedYet, Unsupported
+from llamawire.engine.job import Accepted, Finished, Job, Update
+from llamawire.engine.options import Options, resolve
+from llamawire.engine.prompting import RenderedPrompt, render
+from llamawire.engine.run import Run
+from llamawire.engine.runner import Runner
+from llamawire.engine.scheduler import LoadedModel, Scheduler
+from llamawire.engine.settings import Settings
+
+__all__ = ["Completion", "CompletionRequest", "Completions"]
+
+T = TypeVar("T")
+
+PROMPT_TOKENS_MAX = 1 << 24
+NO_SHIFT_FAMILIES = ("deepseek2",)
+"""Families whose context cannot be shifted well, so that the default is not to."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """What a client asks for. `prompt_tokens`, if given, stands in place of `prompt`."""
+
+    model: str
+    prompt: str = ""
+    prompt_tokens: tuple[int, ...] | None = None
+    suffix: str = ""
+    images: tuple[bytes, ...] = ()
+    system: str = ""
+    template: str = ""
+    raw: bool = False
+    context: tuple[int, ...] | None = None
+    format: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+    keep_alive_s: float | None = None
+    truncate: bool = True
+    shift: bool | None = None
+    think: bool | None = None
+    logprobs: bool = False
+    timeout_s: float | None = None
+
+
+class Completion:
+    """A completion under way. Read `updates` to its end, or leave: leaving cancels it."""
+
+    def __init__(self, model: ServedModel, options: Options, arrived_ns: int) -> None:
+        self.model = model
+        self.options = options
+        self.accepted: Accepted | None = None
+        self.messages_dropped_count = 0
+        self.load_ns = 0
+        self._arrived_ns = arrived_ns
+        self._run: Run | None = None
+        self._skip_bos = 0
+
+    @property
+    def elapsed_ns(self) -> int:
+        """Since the request arrived."""
+        return time.monotonic_ns() - self._arrived_ns
+
+    def start(self, run: Run, *, skip_bos: bool) -> None:
+        self._run = run
+        self._skip_bos = int(skip_bos)
+
+    async def updates(self) -> AsyncIterator[list[Update]]:
+        """Everything that is ready, again and again; the last update is `Finished`."""
+        if self._run is None:  # the time was up before there was a place
+            yield [Finished("deadline", 0, 0, 0, self.elapsed_ns, 0, 0)]
+            return
+        while True:
+            ready = await self._run.updates()
+            for update in ready:
+                if isinstance(update, Accepted):
+                    self.accepted = update
+            yield ready
+            if isinstance(ready[-1], Finished):
+                return
+
+    def context_ids(self) -> list[int]:
+        """Prompt and answer without BOS: what continues the conversation if it is sent back."""
+        if self._run is None:
+            return []
+        journal = self._run.journal
+        return [*(journal.prompt_ids or ())[self._skip_bos :], *journal.generated_ids]
+
+
+class Completions:
+    """Begins completions over the models of a catalog."""
+
+    def __init__(self, catalog: Catalog, scheduler: Scheduler, settings: Settings) -> None:
+        self._catalog = catalog
+        self._scheduler = scheduler
+        self._settings = settings
+
+    @contextlib.asynccontextmanager
+    async def begin(self, request: CompletionRequest) -> AsyncIterator[Completion]:
+        """A completion that holds its model until the block ends."""
+        arrived_ns = time.monotonic_ns()
+        deadline = Deadline(request.timeout_s)
+        model = await self._model(request.model)
+        check(request, model)
+        options = self._options(model, request.options)
+        completion = Completion(model, options, arrived_ns)
+        async with contextlib.AsyncExitStack() as stack:
+            lease = self._scheduler.lease(model, options, request.keep_alive_s)
+            try:
+                runner = await deadline.limit(stack.enter_async_context(lease))
+                completion.load_ns = completion.elapsed_ns
+                prompt = await deadline.limit(self._prompt(request, completion, runner))
+            except asyncio.TimeoutError:
+                yield completion
+                return
+            job = Job(prompt, options, truncate=request.truncate, shift=shifts(request, model))
+            run = runner.start(job)
+            completion.start(run, skip_bos=isinstance(prompt, str) and runner.loaded.adds_bos)
+            try:
+                with deadline.calling(lambda: runner.expire(run)):
+                    yield completion
+            finally:
+                runner.cancel(run)
+
+    async def render(self, request: CompletionRequest) -> RenderedPrompt:
+        """The prompt that `begin` would decode. Loads the model, whose tokenizer it needs."""
+        model = await self._model(request.model)
+        check(request, model)
+        options = self._options(model, request.options)
+        async with self._scheduler.lease(model, options, request.keep_alive_s) as runner:
+            return await render(request, model, options.num_ctx, runner)
+
+    async def load(
+        self, name: str, given: Mapping[str, object], keep_alive_s: float | None
+    ) -> LoadedModel:
+        """Loads a model and restarts its keep-alive."""
+        model = await self._model(name)
+        async with self._scheduler.lease(model, self._options(model, given), keep_alive_s):
+            found = [m for m in self._scheduler.loaded() if m.model.weights == model.weights]
+        return found[0]
+
+    async def unload(self, name: str) -> bool:
+        return await self._scheduler.unload(await self._model(name))
+
+    async def tokenize(
+        self, name: str, text: str, *, add_special: bool, parse_special: bool
+    ) -> list[int]:
+        model = await self._model(name)
+        async with self._scheduler.lease(model, self._options(model, {}), None) as runner:
+            return await runner.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    async def detokenize(self, name: str, ids: list[int]) -> str:
+        model = await self._model(name)
+        async with self._scheduler.lease(model, self._options(model, {}), None) as runner:
+            return (await runner.detokenize(ids)).decode(errors="replace")
+
+    async def _model(self, name: str) -> ServedModel:
+        return await asyncio.to_thread(self._catalog.get, name)
+
+    def _options(self, model: ServedModel, given: Mapping[str, object]) -> Options:
+        return resolve(
+            model.parameters,
+            given,
+            context_length=self._settings.context_length,
+            num_ctx_train=model.num_ctx_train,
+        )
+
+    async def _prompt(
+        self, request: CompletionRequest, completion: Completion, runner: Runner
+    ) -> str | tuple[int, ...]:
+        if request.prompt_tokens is not None:
+            return request.prompt_tokens
+        rendered = await render(request, completion.model, completion.options.num_ctx, runner)
+        completion.messages_dropped_count = rendered.messages_dropped_count
+        return rendered.text
+
+
+def check(request: CompletionRequest, model: ServedModel) -> None:
+    """What can be said before the model is loaded."""
+    contradicts = request.system or request.template or request.context
+    if (request.raw or request.prompt_tokens is not None) and contradicts:
+        raise InvalidArgument(
+            "raw mode does not support template, system, or context", reason="RAW_CONFLICT"
+        )
+    if request.prompt_tokens is not None and not 0 < len(request.prompt_tokens) < PROMPT_TOKENS_MAX:
+        raise InvalidArgument(
+            f"prompt_tokens must have 1 to {PROMPT_TOKENS_MAX - 1} ids", field="prompt_tokens"
+        )
+    if request.think and "thinking" not in model.capabilities:
+        raise Unsupported(request.model, model.name.full, "thinking")
+    if "completion" not in model.capabilities:
+        raise Unsupported(request.model, model.name.full, "completion")
+    for name, is_given in (
+        ("a model with adapters", model.stored.adapters),
+        ("suffix", request.suffix),
+        ("images", request.images),
+        ("format", request.format),
+        ("logprobs", request.logprobs),
+        ("think", request.think),
+    ):
+        if is_given:
+            raise NotImplementedYet(name)
+
+
+def shifts(request: CompletionRequest, model: ServedModel) -> bool:
+    if request.shift is not None:
+        return request.shift
+    return model.details.family not in NO_SHIFT_FAMILIES
+
+
+class Deadline:
+    """The end of a request's time, which begins with its arrival; None never ends."""
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self._at = None
+        if timeout_s is not None:
+            self._at = asyncio.get_running_loop().time() + timeout_s
+
+    async def limit(self, work: Coroutine[Any, Any, T]) -> T:
+        """Awaits `work`; asyncio.TimeoutError, and `work` cancelled, when the time is up."""
+        if self._at is None:
+            return await work
+        return await asyncio.wait_for(work, self._at - asyncio.get_running_loop().time())
+
+    @contextlib.contextmanager
+    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Calls `callback` if the time is up before the block ends."""
+        timer = None
+        if self._at is not None:
+            timer = asyncio.get_running_loop().call_at(self._at, callback)
+        try:
+            yield
+        finally:
+            if timer is not None:
+                timer.cancel()

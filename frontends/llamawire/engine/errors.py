@@ -1,0 +1,125 @@
+"""What can go wrong in the engine, named once for every client.
+
+    EngineError          anything a caller is told
+    ├── InvalidArgument  the request has a value it cannot have
+    ├── NotImplementedYet  a field this version does not serve
+    ├── Unsupported      the model cannot do what was asked
+    ├── QueueFull        too many requests wait; try again
+    ├── ShuttingDown     the server drains; try elsewhere
+    ├── LoadFailed       the model did not come up
+    └── WorkerCrashed    the request was in the batch of two crashes
+
+`code` is the name of a gRPC status, `reason` and `metadata` are google.rpc.ErrorInfo's;
+docs/errors.md lists them. The store's and the templates' exceptions carry the same three attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = [
+    "EngineError",
+    "InvalidArgument",
+    "LoadFailed",
+    "NotImplementedYet",
+    "QueueFull",
+    "ShuttingDown",
+    "Unsupported",
+    "WorkerCrashed",
+]
+
+
+class EngineError(Exception):
+    """A failure with a name; `retry_after_s` is set where trying again helps."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "INTERNAL",
+        reason: str = "INTERNAL",
+        metadata: Mapping[str, str] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.metadata = dict(metadata or {})
+        self.retry_after_s = retry_after_s
+
+
+class InvalidArgument(EngineError):
+    """The caller's value; the message names the field and the limit."""
+
+    def __init__(self, message: str, *, reason: str = "INVALID_ARGUMENT", **metadata: str) -> None:
+        super().__init__(message, code="INVALID_ARGUMENT", reason=reason, metadata=metadata)
+
+
+class NotImplementedYet(EngineError):
+    """A field of the contract that this version does not serve."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(
+            f"{field} is not supported by this version of llamawire",
+            code="UNIMPLEMENTED",
+            reason="NOT_IMPLEMENTED",
+            metadata={"field": field},
+        )
+
+
+class Unsupported(EngineError):
+    """The model lacks a capability."""
+
+    def __init__(self, model: str, full_name: str, capability: str) -> None:
+        verb = "generate" if capability == "completion" else capability
+        super().__init__(
+            f'"{model}" does not support {verb}',
+            code="FAILED_PRECONDITION",
+            reason="UNSUPPORTED_CAPABILITY",
+            metadata={"model": model, "full_name": full_name, "capability": capability},
+        )
+
+
+class QueueFull(EngineError):
+    """The bounded queue has no place."""
+
+    def __init__(self, limit: int, retry_after_s: float = 1.0) -> None:
+        super().__init__(
+            f"the server is busy: {limit} requests wait already (LLAMAWIRE_MAX_QUEUE)",
+            code="RESOURCE_EXHAUSTED",
+            reason="QUEUE_FULL",
+            metadata={"limit": str(limit)},
+            retry_after_s=retry_after_s,
+        )
+
+
+class ShuttingDown(EngineError):
+    """New work is refused while old work ends."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server is shutting down",
+            code="UNAVAILABLE",
+            reason="SHUTTING_DOWN",
+            retry_after_s=5.0,
+        )
+
+
+class LoadFailed(EngineError):
+    """The worker could not load the model; the message has the reason."""
+
+    def __init__(
+        self, model: str, message: str, *, code: str = "INTERNAL", reason: str = "LOAD_FAILED"
+    ) -> None:
+        super().__init__(message, code=code, reason=reason, metadata={"model": model})
+
+
+class WorkerCrashed(EngineError):
+    """Twice a worker died while it worked on this request."""
+
+    def __init__(self, model: str, detail: str) -> None:
+        super().__init__(
+            f"the worker of {model} died twice while it worked on this request: {detail}",
+            reason="WORKER_CRASHED",
+            metadata={"model": model},
+        )

@@ -1,0 +1,71 @@
+"""One request as the decode loop sees it, and the journal by which another worker goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llamawire.engine.options import Options
+
+__all__ = ["Accepted", "Finished", "Job", "Journal", "Piece", "Update"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker is asked to do; everything in it is resolved."""
+
+    prompt: str | tuple[int, ...]
+    options: Options
+    truncate: bool = True
+    shift: bool = True
+
+
+@dataclass(slots=True)
+class Journal:
+    """All that a second worker must know of what the first one did.
+
+    Everything else (the state of the stop strings, of half characters, of the penalties, of the
+    random numbers) follows from these ids, so it is replayed and not stored.
+    """
+
+    prompt_ids: tuple[int, ...] | None = None
+    generated_ids: list[int] = field(default_factory=list)
+    emitted_bytes: int = 0
+    crashes: int = 0
+    """Crashes of a worker that had this job in its batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The prompt is tokenised and has its stream. received = kept + dropped."""
+
+    received_count: int
+    kept_count: int
+    dropped_count: int
+    cached_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text that became certain at one step, and the tokens it is made of."""
+
+    text: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Why a job ended, what it took. Times are nanoseconds.
+
+    `reason` is stop, length, context or deadline.
+    """
+
+    reason: str
+    generated_count: int
+    shift_count: int
+    resumed_count: int
+    queue_ns: int
+    prompt_ns: int
+    generate_ns: int
+
+
+Update = Accepted | Piece | Finished

@@ -1,0 +1,180 @@
+"""ModelService: the store and the models in memory; parse, call, reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
+
+from llamawire.engine.catalog import Catalog
+from llamawire.engine.completion import Completions
+from llamawire.engine.prompting import check_template
+from llamawire.engine.rpc.convert import (
+    given_options,
+    keep_alive_s,
+    loaded_message,
+    model_message,
+)
+from llamawire.engine.rpc.status import failures_as_status
+from llamawire.engine.scheduler import Scheduler
+from llamawire.engine.store import (
+    CreateRequest,
+    Library,
+    Message,
+    ModelName,
+    Progress,
+    create,
+)
+from llamawire.v1 import model_service_pb2 as pb
+from llamawire.v1 import model_service_pb2_grpc as pb_grpc
+
+__all__ = ["ModelServicer"]
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ModelServicer(pb_grpc.ModelServiceServicer):
+    """Answers for the library and the scheduler. `on_change` is awaited when the list of models
+    has changed."""
+
+    def __init__(
+        self,
+        library: Library,
+        catalog: Catalog,
+        scheduler: Scheduler,
+        completions: Completions,
+        on_change: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._library = library
+        self._catalog = catalog
+        self._scheduler = scheduler
+        self._completions = completions
+        self._on_change = on_change
+
+    async def ListModels(
+        self, request: pb.ListModelsRequest, context: Context
+    ) -> pb.ListModelsResponse:
+        async with failures_as_status(context):
+            models = await asyncio.to_thread(self._library.list)
+            return pb.ListModelsResponse(models=[model_message(model) for model in models])
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
+        async with failures_as_status(context):
+            model = await asyncio.to_thread(self._catalog.describe, request.model)
+            return pb.GetModelResponse(model=model_message(model))
+
+    async def CreateModel(
+        self, request: pb.CreateModelRequest, context: Context
+    ) -> AsyncIterator[pb.CreateModelResponse]:
+        async with failures_as_status(context):
+            steps = create(self._library, create_request(request), check_template)
+            async for progress in in_thread(steps):
+                yield pb.CreateModelResponse(
+                    status=progress.status,
+                    digest=progress.digest,
+                    total_bytes=progress.total,
+                    completed_bytes=progress.completed,
+                )
+            await self._on_change()
+
+    async def CopyModel(
+        self, request: pb.CopyModelRequest, context: Context
+    ) -> pb.CopyModelResponse:
+        async with failures_as_status(context):
+            source = ModelName.parse(request.source)
+            destination = ModelName.parse(request.destination)
+            await asyncio.to_thread(self._library.copy, source, destination)
+            await self._on_change()
+            return pb.CopyModelResponse()
+
+    async def DeleteModel(
+        self, request: pb.DeleteModelRequest, context: Context
+    ) -> pb.DeleteModelResponse:
+        async with failures_as_status(context):
+            name = ModelName.parse(request.model)
+            await asyncio.to_thread(self._library.delete, name)
+            await self._on_change()
+            return pb.DeleteModelResponse()
+
+    async def PutBlob(
+        self, request_iterator: AsyncIterator[pb.PutBlobRequest], context: Context
+    ) -> pb.PutBlobResponse:
+        async with failures_as_status(context):
+            first = await anext(request_iterator, pb.PutBlobRequest())
+            blobs = self._library.blobs
+            if await asyncio.to_thread(blobs.exists, first.digest):
+                return pb.PutBlobResponse(existed=True)
+            with blobs.writer() as writer:
+                await asyncio.to_thread(writer.write, first.data)
+                async for part in request_iterator:
+                    await asyncio.to_thread(writer.write, part.data)
+                await asyncio.to_thread(writer.commit, first.digest)
+            return pb.PutBlobResponse(existed=False)
+
+    async def HasBlob(self, request: pb.HasBlobRequest, context: Context) -> pb.HasBlobResponse:
+        async with failures_as_status(context):
+            exists = await asyncio.to_thread(self._library.blobs.exists, request.digest)
+            return pb.HasBlobResponse(exists=exists)
+
+    async def ListLoaded(
+        self, request: pb.ListLoadedRequest, context: Context
+    ) -> pb.ListLoadedResponse:
+        async with failures_as_status(context):
+            models = [loaded_message(loaded) for loaded in self._scheduler.loaded()]
+            return pb.ListLoadedResponse(models=models)
+
+    async def Load(self, request: pb.LoadRequest, context: Context) -> pb.LoadResponse:
+        async with failures_as_status(context):
+            given = given_options(request.options)
+            seconds = keep_alive_s(request.keep_alive) if request.HasField("keep_alive") else None
+            loaded = await self._completions.load(request.model, given, seconds)
+            return pb.LoadResponse(model=loaded_message(loaded))
+
+    async def Unload(self, request: pb.UnloadRequest, context: Context) -> pb.UnloadResponse:
+        async with failures_as_status(context):
+            was_loaded = await self._completions.unload(request.model)
+            return pb.UnloadResponse(was_loaded=was_loaded)
+
+
+def create_request(request: pb.CreateModelRequest) -> CreateRequest:
+    return CreateRequest(
+        model=request.model,
+        base=getattr(request, "from"),
+        files=dict(request.files) or None,
+        adapters=dict(request.adapters),
+        template=request.template,
+        system=request.system,
+        licenses=tuple(request.licenses),
+        parameters=struct_values(request.parameters),
+        messages=tuple(Message(m.role, m.content) for m in request.messages),
+        quantize=request.quantize,
+        renderer=request.renderer,
+        parser=request.parser,
+        requires=request.requires,
+        info=struct_values(request.info),
+    )
+
+
+def struct_values(struct: Struct) -> dict[str, object]:
+    """A Struct's numbers are doubles; whole ones become ints again, as JSON had them."""
+    return {key: whole(value) for key, value in MessageToDict(struct).items()}
+
+
+def whole(value: object) -> object:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, list):
+        return [whole(each) for each in value]
+    if isinstance(value, dict):
+        return {key: whole(each) for key, each in value.items()}
+    return value
+
+
+async def in_thread(steps: Iterator[Progress]) -> AsyncIterator[Progress]:
+    """A blocking iterator's items, made one by one in a thread."""
+    while (step := await asyncio.to_thread(next, steps, None)) is not None:
+        yield step

@@ -1,0 +1,125 @@
+"""One job under way, between the runner that feeds it and the servicer that reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from llamawire.engine.job import Accepted, Finished, Job, Journal, Piece, Update
+
+__all__ = ["Run"]
+
+
+class Run:
+    """A job's journal, and what its reader has not read yet.
+
+    Everything happens on the daemon's event loop. The reader takes all that is ready at once, so
+    a slow one gets fewer and longer messages; one that lies `read_ahead_tokens` behind has its row
+    paused until it has read everything.
+    """
+
+    def __init__(
+        self,
+        job_id: int,
+        job: Job,
+        *,
+        read_ahead_tokens: int,
+        on_pause: Callable[[int], None],
+        on_resume: Callable[[int], None],
+    ) -> None:
+        self.id = job_id
+        self.job = job
+        self.journal = Journal()
+        self.is_finished = False
+        self._ready: list[Update] = []
+        self._error: Exception | None = None
+        self._wake = asyncio.Event()
+        self._read_ahead_tokens = read_ahead_tokens
+        self._unread_tokens = 0
+        self._paused = False
+        self._on_pause = on_pause
+        self._on_resume = on_resume
+        self._held_ids: list[int] = []
+        self._submitted_ns = time.monotonic_ns()
+        self._accepted_ns = 0
+        self._first_token_ns = 0
+
+    # ---- the reader's side -------------------------------------------------------------------
+
+    async def updates(self) -> list[Update]:
+        """All that is ready, at least one; the last is `Finished`. Raises the job's failure."""
+        while not self._ready:
+            if self._error is not None:
+                raise self._error
+            self._wake.clear()
+            await self._wake.wait()
+        ready, self._ready = self._ready, []
+        self._unread_tokens = 0
+        if self._paused:
+            self._paused = False
+            self._on_resume(self.id)
+        return ready
+
+    # ---- the runner's side -------------------------------------------------------------------
+
+    @property
+    def is_in_batch(self) -> bool:
+        return self._accepted_ns != 0 and not self.is_finished
+
+    def accept(self, prompt_ids: tuple[int, ...], update: Accepted) -> None:
+        self._accepted_ns = self._accepted_ns or time.monotonic_ns()
+        if self.journal.prompt_ids is not None:
+            return  # goes on after a crash; the reader has been told before
+        self.journal.prompt_ids = prompt_ids
+        self._push(update)
+
+    def add_tokens(self, ids: list[int], text: str) -> None:
+        """New ids, and the text that they made certain. The journal comes before the reader."""
+        self._first_token_ns = self._first_token_ns or time.monotonic_ns()
+        self.journal.generated_ids.extend(ids)
+        self._held_ids.extend(ids)
+        self._unread_tokens += len(ids)
+        if text:
+            self.journal.emitted_bytes += len(text.encode())
+            self._push(Piece(text, tuple(self._held_ids)))
+            self._held_ids.clear()
+        if self._unread_tokens >= self._read_ahead_tokens and not self._paused:
+            self._paused = True
+            self._on_pause(self.id)
+
+    def finish(
+        self, reason: str, *, generated: int, shifts: int, prompt_ns: int, generate_ns: int
+    ) -> None:
+        if self.is_finished:
+            return
+        if self._held_ids:
+            self._push(Piece("", tuple(self._held_ids)))
+        now = time.monotonic_ns()
+        if self.journal.crashes:
+            # The last worker knows only its own part of the time.
+            first = self._first_token_ns or now
+            prompt_ns = first - (self._accepted_ns or now)
+            generate_ns = now - first
+        self.is_finished = True
+        self._push(
+            Finished(
+                reason=reason,
+                generated_count=generated,
+                shift_count=shifts,
+                resumed_count=self.journal.crashes,
+                queue_ns=max(0, (self._accepted_ns or now) - self._submitted_ns),
+                prompt_ns=prompt_ns,
+                generate_ns=generate_ns,
+            )
+        )
+
+    def fail(self, error: Exception) -> None:
+        if not self.is_finished:
+            self.is_finished = True
+            self._error = error
+            self._wake.set()
+
+    def _push(self, update: Update) -> None:
+        self._ready.append(update)
+        self._wake.set()

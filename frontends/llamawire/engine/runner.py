@@ -1,0 +1,365 @@
+"""One loaded model: the worker that holds it, and the runs that stand in its batch.
+
+The worker is expendable. When it dies, another is started, loads the same model, and gets every run
+again with its journal; a run that stood in the batch of two crashes fails instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from llamawire.engine.errors import EngineError, LoadFailed, ShuttingDown, WorkerCrashed
+from llamawire.engine.job import Accepted, Job
+from llamawire.engine.run import Run
+from llamawire.engine.session import job_message
+from llamawire.engine.worker_process import WorkerPool, WorkerProcess
+from llamawire.session.v1 import worker_service_pb2 as pb
+from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
+
+__all__ = ["LoadSettings", "Runner"]
+
+log = logging.getLogger(__name__)
+
+CRASHES_PER_REQUEST_MAX = 2
+COMMANDS_MAX = 65536
+TOKENIZE_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """All that is fixed while a model is loaded."""
+
+    path: Path
+    num_ctx: int
+    num_batch: int
+    num_parallel: int
+    num_gpu: int
+    main_gpu: int
+    use_mmap: bool | None
+    num_thread: int
+    numa: bool
+    kv_cache_type: str
+    flash_attention: bool | None
+    prefill_budget_ms: int
+    queue_max: int
+
+
+class Runner:
+    """Serves one model. `on_dead` is called when it can serve no more, unasked."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: LoadSettings,
+        pool: WorkerPool,
+        *,
+        build_id: str,
+        load_timeout_s: float,
+        read_ahead_tokens: int,
+        on_dead: Callable[[], None],
+        on_serving: Callable[[bool], None],
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.loaded = pb.LoadedModel()
+        self._pool = pool
+        self._build_id = build_id
+        self._load_timeout_s = load_timeout_s
+        self._read_ahead_tokens = read_ahead_tokens
+        self._on_dead = on_dead
+        self._on_serving = on_serving
+        self._ids = itertools.count(1)
+        self._runs: dict[int, Run] = {}
+        self._commands: asyncio.Queue[pb.SessionRequest] = asyncio.Queue(COMMANDS_MAX)
+        self._worker: WorkerProcess | None = None
+        self._stub: pb_grpc.WorkerServiceAsyncStub | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+        self._closing = False
+
+    # ---- life --------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Starts a worker with the model; LoadFailed says why it could not."""
+        await self._start_worker()
+        self._serving = asyncio.create_task(self._serve())
+
+    async def close(self) -> None:
+        """Ends the worker; runs that are left fail as the server's shutdown."""
+        self._closing = True
+        for run in list(self._runs.values()):
+            run.fail(ShuttingDown())
+        self._runs.clear()
+        if self._serving is not None:
+            self._serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._serving
+        await self._stop_worker()
+
+    @property
+    def pid(self) -> int | None:
+        return self._worker.pid if self._worker else None
+
+    async def _start_worker(self) -> None:
+        try:
+            self._worker = await self._pool.take(numa=self.settings.numa)
+        except (OSError, RuntimeError) as error:
+            raise LoadFailed(self.name, str(error)) from error
+        self._stub = pb_grpc.WorkerServiceStub(self._worker.channel)
+        try:
+            self.loaded = await self._load_model(self._stub)
+        except BaseException:
+            await self._stop_worker()
+            raise
+        self._up.set()
+
+    async def _load_model(self, stub: pb_grpc.WorkerServiceAsyncStub) -> pb.LoadedModel:
+        """Loads, and gives up when `load_timeout_s` passes without progress."""
+        call = stub.Load(load_message(self.settings, self._build_id))
+        replies = aiter(call)
+        progress = -1.0
+        moved = asyncio.get_running_loop().time()
+        timeout = None if math.isinf(self._load_timeout_s) else self._load_timeout_s
+        try:
+            while True:
+                reply = await asyncio.wait_for(anext(replies), timeout)
+                if reply.HasField("loaded"):
+                    return reply.loaded
+                now = asyncio.get_running_loop().time()
+                if reply.fraction > progress:
+                    progress, moved = reply.fraction, now
+                elif timeout is not None and now - moved > timeout:
+                    raise asyncio.TimeoutError
+        except asyncio.TimeoutError:
+            raise LoadFailed(
+                self.name,
+                f"loading made no progress for {self._load_timeout_s:g} s",
+                reason="LOAD_TIMEOUT",
+            ) from None
+        except StopAsyncIteration:
+            raise LoadFailed(self.name, "the worker ended the load without a model") from None
+        except grpc.aio.AioRpcError as error:
+            raise await self._load_error(error) from error
+        finally:
+            call.cancel()
+
+    async def _load_error(self, error: grpc.aio.AioRpcError) -> EngineError:
+        if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return LoadFailed(
+                self.name,
+                error.details() or "out of memory",
+                code="RESOURCE_EXHAUSTED",
+                reason="OUT_OF_MEMORY",
+            )
+        if error.code() == grpc.StatusCode.UNAVAILABLE and self._worker is not None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._worker.process.wait(), 5.0)
+            return LoadFailed(
+                self.name, f"the worker process has ended: {await self._worker.epitaph()}"
+            )
+        return LoadFailed(self.name, error.details() or "the model could not be loaded")
+
+    async def _stop_worker(self) -> None:
+        self._up.clear()
+        worker, self._worker, self._stub = self._worker, None, None
+        if worker is not None:
+            await worker.stop()
+
+    # ---- runs --------------------------------------------------------------------------------
+
+    def start(self, job: Job) -> Run:
+        """Hands a job to the worker."""
+        run = Run(
+            next(self._ids),
+            job,
+            read_ahead_tokens=self._read_ahead_tokens,
+            on_pause=lambda job_id: self._send(pb.SessionRequest(pause=job_id)),
+            on_resume=lambda job_id: self._send(pb.SessionRequest(resume=job_id)),
+        )
+        self._runs[run.id] = run
+        self._send(pb.SessionRequest(submit=job_message(run.id, job, run.journal)))
+        return run
+
+    def cancel(self, run: Run) -> None:
+        """Ends a run in whatever phase it is; nothing more comes of it."""
+        if self._runs.pop(run.id, None) is not None:
+            self._send(pb.SessionRequest(cancel=run.id))
+
+    def expire(self, run: Run) -> None:
+        """Ends a run whose time is up, with what it has."""
+        self.cancel(run)
+        run.finish(
+            "deadline",
+            generated=len(run.journal.generated_ids),
+            shifts=0,
+            prompt_ns=0,
+            generate_ns=0,
+        )
+
+    async def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        request = pb.TokenizeRequest(
+            text=text, add_special=add_special, parse_special=parse_special
+        )
+        stub = await self._ready_stub()
+        with worker_errors(self.name):
+            reply = await stub.Tokenize(request, timeout=TOKENIZE_TIMEOUT_S)
+        return list(reply.tokens.ids)
+
+    async def detokenize(self, ids: list[int]) -> bytes:
+        stub = await self._ready_stub()
+        with worker_errors(self.name):
+            reply = await stub.Detokenize(
+                pb.DetokenizeRequest(tokens=pb.Tokens(ids=ids)), timeout=TOKENIZE_TIMEOUT_S
+            )
+        return bytes(reply.text)
+
+    async def _ready_stub(self) -> pb_grpc.WorkerServiceAsyncStub:
+        await self._up.wait()
+        assert self._stub is not None
+        return self._stub
+
+    def _send(self, command: pb.SessionRequest) -> None:
+        if self._up.is_set() and not self._closing:
+            self._commands.put_nowait(command)
+
+    # ---- the session -------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        """Keeps a session with a worker, and replaces the worker when it dies."""
+        while True:
+            await self._session()
+            if self._closing:
+                return
+            self._on_serving(False)
+            await self._bury()
+            if not self._runs:
+                break
+            try:
+                await self._start_worker()
+            except EngineError as error:
+                self._fail_all(error)
+                break
+            self._commands = asyncio.Queue(COMMANDS_MAX)
+            for run in self._runs.values():
+                self._send(pb.SessionRequest(submit=job_message(run.id, run.job, run.journal)))
+            self._on_serving(True)
+        self._on_dead()
+
+    async def _session(self) -> None:
+        """One session, until the worker is gone."""
+        assert self._stub is not None
+        call = self._stub.Session(self._command_stream())
+        try:
+            async for reply in call:
+                for event in reply.events:
+                    self._dispatch(event)
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE:
+                log.error("session with the worker of %s: %s", self.name, error.details())
+        finally:
+            call.cancel()
+
+    async def _command_stream(self) -> AsyncIterator[pb.SessionRequest]:
+        commands = self._commands
+        while True:
+            yield await commands.get()
+
+    def _dispatch(self, event: pb.JobEvent) -> None:
+        run = self._runs.get(event.job_id)
+        if run is None:
+            return  # cancelled meanwhile
+        kind = event.WhichOneof("event")
+        if kind == "tokens":
+            run.add_tokens(list(event.tokens.ids), event.tokens.text)
+        elif kind == "accepted":
+            ids = tuple(event.accepted.prompt.ids)
+            run.accept(
+                ids,
+                Accepted(
+                    received_count=event.accepted.received_count,
+                    kept_count=len(ids),
+                    dropped_count=event.accepted.dropped_count,
+                    cached_count=event.accepted.cached_count,
+                ),
+            )
+        elif kind == "finished":
+            del self._runs[event.job_id]
+            run.finish(
+                event.finished.reason,
+                generated=event.finished.generated_count,
+                shifts=event.finished.shift_count,
+                prompt_ns=event.finished.prompt_ns,
+                generate_ns=event.finished.generate_ns,
+            )
+        elif kind == "failed":
+            del self._runs[event.job_id]
+            run.fail(
+                EngineError(
+                    event.failed.message,
+                    code=event.failed.code,
+                    reason=event.failed.reason,
+                    metadata=event.failed.metadata,
+                )
+            )
+
+    async def _bury(self) -> None:
+        """Takes the dead worker away and decides who may go on."""
+        assert self._worker is not None
+        self._up.clear()
+        self._worker.kill()
+        await self._worker.process.wait()
+        detail = await self._worker.epitaph()
+        log.error("the worker of %s died with %d runs: %s", self.name, len(self._runs), detail)
+        await self._stop_worker()
+        for run in list(self._runs.values()):
+            run.journal.crashes += run.is_in_batch
+            if run.journal.crashes >= CRASHES_PER_REQUEST_MAX:
+                del self._runs[run.id]
+                run.fail(WorkerCrashed(self.name, detail))
+
+    def _fail_all(self, error: EngineError) -> None:
+        for run in self._runs.values():
+            run.fail(error)
+        self._runs.clear()
+
+
+@contextlib.contextmanager
+def worker_errors(model: str) -> Iterator[None]:
+    """Turns the status of a unary call into the engine's error."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise EngineError(
+            error.details() or f"the worker of {model} did not answer",
+            code=error.code().name,
+            reason="INVALID_ARGUMENT"
+            if error.code() == grpc.StatusCode.INVALID_ARGUMENT
+            else "INTERNAL",
+        ) from error
+
+
+def load_message(settings: LoadSettings, build_id: str) -> pb.LoadRequest:
+    return pb.LoadRequest(
+        build_id=build_id,
+        path=str(settings.path),
+        num_parallel=settings.num_parallel,
+        num_ctx=settings.num_ctx,
+        num_batch=settings.num_batch,
+        num_gpu=settings.num_gpu,
+        main_gpu=settings.main_gpu,
+        use_mmap=settings.use_mmap,
+        num_thread=settings.num_thread,
+        kv_cache_type=settings.kv_cache_type,
+        flash_attention=settings.flash_attention,
+        prefill_budget_ms=settings.prefill_budget_ms,
+        queue_max=settings.queue_max,
+    )

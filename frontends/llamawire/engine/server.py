@@ -1,0 +1,240 @@
+"""The daemon: the one place where the parts are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from llamawire.engine.build import build_id
+from llamawire.engine.catalog import Catalog, ServedModel
+from llamawire.engine.completion import Completions
+from llamawire.engine.prompting import template_capabilities
+from llamawire.engine.rpc.generation import GenerationServicer
+from llamawire.engine.rpc.health import HealthServicer
+from llamawire.engine.rpc.local import local_stub
+from llamawire.engine.rpc.models import ModelServicer
+from llamawire.engine.rpc.server import ServerServicer
+from llamawire.engine.runner import LoadSettings, Runner
+from llamawire.engine.scheduler import Scheduler
+from llamawire.engine.settings import Settings
+from llamawire.engine.store import BoxModel, Library, ModelName, StoreError
+from llamawire.engine.worker_process import WorkerPool
+from llamawire.rest import (
+    Address,
+    ListenError,
+    RestSettings,
+    Serving,
+    Stubs,
+    create_app,
+    parse_address,
+    serve_app,
+)
+from llamawire.v1 import (
+    generation_service_pb2,
+    generation_service_pb2_grpc,
+    model_service_pb2,
+    model_service_pb2_grpc,
+    server_service_pb2,
+    server_service_pb2_grpc,
+)
+
+__all__ = ["Server"]
+
+log = logging.getLogger(__name__)
+
+GRPC_PORT = 11435
+
+GENERATION = generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"]
+MODELS = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
+SERVER = server_service_pb2.DESCRIPTOR.services_by_name["ServerService"]
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"]
+
+
+class Server:
+    """REST and gRPC over one engine. `start`, then `wait`, then `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._library = open_library(settings)
+        self._pool = WorkerPool(settings.spare_workers)
+        self._build_id = build_id()
+        catalog = Catalog(self._library)
+        self._scheduler = Scheduler(
+            settings,
+            self._make_runner,
+            check_weights=catalog.check_weights,
+            on_serving=self._on_serving,
+        )
+        completions = Completions(catalog, self._scheduler, settings)
+        version = importlib.metadata.version("llamawire")
+        self._health = HealthServicer(display_name)
+        self._generation = GenerationServicer(completions)
+        self._models = ModelServicer(
+            self._library, catalog, self._scheduler, completions, self._on_models_change
+        )
+        self._server = ServerServicer(version)
+        self._grpc: grpc.aio.Server | None = None
+        self._grpc_address = Address("", 0)
+        self._rest: Serving | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listens on both addresses; ListenError says what is in the way."""
+        self._pool.prepare()
+        await asyncio.to_thread(self._library.rename_old_blobs)
+        if not self.settings.no_prune:
+            await asyncio.to_thread(self._library.prune)
+        await self._on_models_change()
+        await self._start_grpc()
+        await self._start_rest()
+        assert self._rest is not None
+        rest_address = Address(self._rest.host, self._rest.port)
+        log.info("REST on http://%s, gRPC on %s", rest_address, self._grpc_address)
+
+    async def stop(self) -> None:
+        """Refuses new requests, lets running ones end within the drain's time, then ends them."""
+        await self._health.drain()
+        await self._scheduler.drain(self.settings.drain_timeout_s)
+        if self._rest is not None:
+            await self._rest.close()
+        if self._grpc is not None:
+            await self._grpc.stop(grace=0.5)
+        await self._scheduler.close()
+        await self._pool.close()
+
+    def _make_runner(
+        self,
+        model: ServedModel,
+        settings: LoadSettings,
+        *,
+        on_dead: Callable[[], None],
+        on_serving: Callable[[bool], None],
+    ) -> Runner:
+        return Runner(
+            model.name.display,
+            settings,
+            self._pool,
+            build_id=self._build_id,
+            load_timeout_s=self.settings.load_timeout_s,
+            read_ahead_tokens=self.settings.read_ahead_tokens,
+            on_dead=on_dead,
+            on_serving=on_serving,
+        )
+
+    async def _start_grpc(self) -> None:
+        server = grpc.aio.server(
+            options=grpc_options(self.settings),
+            maximum_concurrent_rpcs=self.settings.grpc_streams_max,
+        )
+        generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(
+            self._generation, server
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)
+        server_service_pb2_grpc.add_ServerServiceServicer_to_server(self._server, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = [service.full_name for service in (GENERATION, MODELS, SERVER, HEALTH)]
+        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
+        address = parse_address(self.settings.grpc_address, GRPC_PORT)
+        try:
+            port = server.add_insecure_port(str(replace(address, host=address.host or "::")))
+        except RuntimeError as error:
+            raise ListenError(f"gRPC cannot listen on {address} (LLAMAWIRE_GRPC)") from error
+        self._grpc_address = replace(address, port=port)
+        await server.start()
+        self._grpc = server
+
+    async def _start_rest(self) -> None:
+        stubs = Stubs(
+            generation=local_stub(self._generation, GENERATION),
+            models=local_stub(self._models, MODELS),
+            server=local_stub(self._server, SERVER),
+        )
+        address = parse_address(self.settings.rest_address)
+        app = create_app(
+            stubs,
+            RestSettings(
+                origins=self.settings.origins, body_bytes_max=self.settings.message_bytes_max
+            ),
+        )
+        self._rest = await serve_app(app, address.host, address.port)
+
+    async def _on_models_change(self) -> None:
+        models = await asyncio.to_thread(self._library.list)
+        await self._health.set_models(model.name.display for model in models)
+
+    def _on_serving(self, model: ServedModel, serving: bool) -> None:
+        task = asyncio.create_task(self._health.set_serving(model.name.display, serving))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; a second signal ends at once."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stopping.is_set():
+            log.warning("second signal: ending at once")
+            ending.cancel()
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    server = Server(settings)
+    await server.start()
+    await stopping.wait()
+    log.info("stopping; running requests have %g s", settings.drain_timeout_s)
+    ending = asyncio.create_task(server.stop())
+    with contextlib.suppress(asyncio.CancelledError):
+        await ending
+
+
+def open_library(settings: Settings) -> Library:
+    box = None if settings.no_default_model else BoxModel.open(box_folder())
+    return Library(
+        settings.models.expanduser(),
+        box,
+        template_capabilities=template_capabilities,
+        prune_replaced=not settings.no_prune,
+    )
+
+
+def box_folder() -> Path:
+    """The model in the box: inside the installed package, or in a checkout's models/tiny."""
+    here = Path(__file__).resolve()
+    installed = here.parent / "box"
+    return installed if installed.exists() else here.parents[3] / "models" / "tiny"
+
+
+def display_name(text: str) -> str:
+    """The shortest form of a model's name; the text itself if it is none."""
+    try:
+        return ModelName.parse(text).display
+    except StoreError:
+        return text
+
+
+def grpc_options(settings: Settings) -> list[tuple[str, int]]:
+    age_ms = min(settings.connection_age_s * 1000, 2**31 - 1)
+    return [
+        ("grpc.max_receive_message_length", settings.message_bytes_max),
+        ("grpc.max_send_message_length", settings.message_bytes_max),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.max_connection_age_ms", int(age_ms)),
+        # A stream that runs when its connection is old may end in its own time.
+        ("grpc.max_connection_age_grace_ms", 2**31 - 1),
+        ("grpc.so_reuseport", 0),
+    ]

@@ -1,0 +1,193 @@
+"""Worker processes: started with exec on a private socket, kept warm, and surely ended.
+
+A worker ends when its standard input closes, so it cannot outlive the daemon, whatever ends that.
+Its standard error is kept: the last lines are the reason when it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections import deque
+from pathlib import Path
+
+import grpc
+
+__all__ = ["WorkerPool", "WorkerProcess"]
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 5.0
+LAST_LINES = 20
+LINE_BYTES_MAX = 64 << 10
+SOCKET_PATH_BYTES_MAX = 100
+MESSAGE_BYTES_MAX = 256 << 20
+
+
+class WorkerProcess:
+    """A live worker and the channel to it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, socket: Path) -> None:
+        self.process = process
+        self.socket = socket
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self.channel = grpc.aio.insecure_channel(
+            f"unix:{socket}",
+            options=[
+                ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+                ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+                ("grpc.use_local_subchannel_pool", 1),
+                # Worker sockets are local: a failed connection is tried again at once.
+                ("grpc.initial_reconnect_backoff_ms", 20),
+                ("grpc.min_reconnect_backoff_ms", 20),
+            ],
+        )
+        self._stderr = asyncio.create_task(self._keep_stderr())
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.returncode is None
+
+    async def ready(self) -> None:
+        """Returns when the worker answers; RuntimeError if it ends or is too slow."""
+        exited = asyncio.ensure_future(self.process.wait())
+        ready = asyncio.ensure_future(self.channel.channel_ready())
+        try:
+            await asyncio.wait(
+                {exited, ready}, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not ready.done():
+                raise RuntimeError(f"a worker process did not start: {await self.epitaph()}")
+        finally:
+            exited.cancel()
+            ready.cancel()
+
+    async def epitaph(self) -> str:
+        """How it ended and the last line that it wrote."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._stderr), 1.0)
+        code = self.process.returncode
+        how = "is still running" if code is None else f"exit status {code}"
+        if code is not None and code < 0:
+            how = f"signal {-code}"
+        return f"{how}: {self.last_lines[-1]}" if self.last_lines else how
+
+    async def stop(self) -> None:
+        """Ends it: by closing its input, and with SIGKILL if that is not enough."""
+        await self.channel.close(grace=None)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            self.kill()
+            await self.process.wait()
+        self._stderr.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._stderr
+        self.socket.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def _keep_stderr(self) -> None:
+        assert self.process.stderr is not None
+        while True:
+            try:
+                line = await self.process.stderr.readline()
+            except ValueError:  # longer than LINE_BYTES_MAX
+                continue
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            self.last_lines.append(text)
+            log.info("worker %d: %s", self.process.pid, text)
+
+
+class WorkerPool:
+    """Starts workers, and keeps `spare_count` of them ready, so that a cold load pays for the
+    model only."""
+
+    def __init__(self, spare_count: int) -> None:
+        self._folder = Path(runtime_folder())
+        self._numbers = itertools.count()
+        self._spare_count = spare_count
+        self._spares: deque[WorkerProcess] = deque()
+        self._filling: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def prepare(self) -> None:
+        """Fills up the spares in the background."""
+        if not self._closed and (self._filling is None or self._filling.done()):
+            self._filling = asyncio.create_task(self._fill())
+
+    async def take(self, *, numa: bool = False) -> WorkerProcess:
+        """A worker that answers and has no model. NUMA is chosen at a worker's start, so such a
+        worker is never a spare."""
+        while self._spares and not numa:
+            worker = self._spares.popleft()
+            if worker.is_alive:
+                self.prepare()
+                return worker
+            await worker.stop()
+        return await self._start(numa)
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._filling is not None:
+            self._filling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._filling
+        await asyncio.gather(*(worker.stop() for worker in self._spares))
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _fill(self) -> None:
+        while len(self._spares) < self._spare_count:
+            try:
+                self._spares.append(await self._start(numa=False))
+            except (OSError, RuntimeError) as error:
+                log.warning("no spare worker: %s", error)
+                return
+
+    async def _start(self, numa: bool) -> WorkerProcess:
+        socket = self._folder / f"{next(self._numbers)}.sock"
+        arguments = [sys.executable, "-m", "llamawire.worker", "--socket", str(socket)]
+        if numa:
+            arguments.append("--numa")
+        process = await asyncio.create_subprocess_exec(
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES_MAX,
+            # Ctrl-C in a terminal is for the daemon, which then ends its workers in order.
+            start_new_session=True,
+        )
+        worker = WorkerProcess(process, socket)
+        try:
+            await worker.ready()
+        except BaseException:
+            worker.kill()
+            await worker.stop()
+            raise
+        return worker
+
+
+def runtime_folder() -> str:
+    """A new 0700 folder whose paths are short enough for a socket's name."""
+    for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):
+        if parent and os.access(parent, os.W_OK) and len(parent) < SOCKET_PATH_BYTES_MAX - 40:
+            return tempfile.mkdtemp(prefix="llamawire-", dir=parent)
+    raise OSError("no folder with a short path is writable for the workers' sockets")

@@ -1,0 +1,205 @@
+"""One session: commands to the loop, and the loop's events back, one message for each step.
+
+One thread waits in `Loop.wait` without the GIL and hands each batch of events to asyncio. While a
+message is being written the next batches pile up, and go out together: what is ready travels
+together, and nothing waits for company.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+
+from llamawire import native
+from llamawire.session.v1 import worker_service_pb2 as pb
+from llamawire.worker.limits import FittedPrompt, PromptTooLong, fit_prompt
+
+__all__ = ["Session"]
+
+WAIT_S = 1.0
+
+REASONS = {"INVALID_ARGUMENT": "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED": "QUEUE_FULL"}
+"""google.rpc.ErrorInfo's reason for a code of csrc; INTERNAL for all others."""
+
+
+class Session:
+    """Carries jobs for one daemon; `close` cancels what is left of them."""
+
+    def __init__(self, model: native.Model, loop: native.Loop) -> None:
+        self._model = model
+        self._loop = loop
+        self._adds_bos: bool = model.info["adds_bos"]
+        self._fitted: dict[int, FittedPrompt] = {}
+        self._active: set[int] = set()
+        self._cancelled: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ready: list[pb.JobEvent] = []
+        self._wake = asyncio.Event()
+        self._closed = False
+        self._asyncio = asyncio.get_running_loop()
+        self._waiter = threading.Thread(target=self._wait, name="loop-wait", daemon=True)
+
+    async def replies(
+        self, commands: AsyncIterator[pb.SessionRequest]
+    ) -> AsyncIterator[pb.SessionResponse]:
+        """All that happens to the jobs of `commands`, until those end."""
+        self._waiter.start()
+        reader = asyncio.create_task(self._read(commands))
+        try:
+            while not self._closed:
+                await self._wake.wait()
+                self._wake.clear()
+                ready, self._ready = self._ready, []
+                if ready:
+                    yield pb.SessionResponse(
+                        events=ready, heartbeat_ns=self._loop.stats["heartbeat_ns"]
+                    )
+        finally:
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reader
+
+    def close(self) -> None:
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        for job_id in self._active:
+            self._loop.cancel(job_id)
+
+    # ---- commands ----------------------------------------------------------------------------
+
+    async def _read(self, commands: AsyncIterator[pb.SessionRequest]) -> None:
+        async for command in commands:
+            kind = command.WhichOneof("command")
+            if kind == "submit":
+                self._active.add(command.submit.id)
+                task = asyncio.create_task(self._submit(command.submit))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            elif kind == "cancel":
+                self._cancelled.add(command.cancel)
+                self._loop.cancel(command.cancel)
+            elif kind == "pause":
+                self._loop.pause(command.pause)
+            elif kind == "resume":
+                self._loop.resume(command.resume)
+        self._closed = True
+        self._wake.set()
+
+    async def _submit(self, job: pb.Job) -> None:
+        """Tokenises off the loop, applies the limits of tokens, and hands the job over."""
+        try:
+            fitted = await self._fit(job)
+            if job.id in self._cancelled:
+                self._forget(job.id)
+                return
+            self._fitted[job.id] = fitted
+            self._loop.submit(
+                job.id,
+                fitted.tokens,
+                generated=job.generated.ids,
+                emitted_bytes=job.emitted_bytes,
+                **option_arguments(job.options),
+            )
+        except PromptTooLong as error:
+            self._fail(job.id, "INVALID_ARGUMENT", "PROMPT_TOO_LONG", str(error), error.metadata)
+        except native.NativeError as error:
+            reason = REASONS.get(error.code, "INTERNAL")
+            self._fail(job.id, error.code, reason, str(error), {})
+
+    async def _fit(self, job: pb.Job) -> FittedPrompt:
+        if job.WhichOneof("input") == "text":
+            tokens = await asyncio.to_thread(
+                self._model.tokenize, job.text, add_special=True, parse_special=True
+            )
+        else:
+            tokens = np.array(job.tokens.ids, dtype=np.int32)
+        if job.generated.ids:
+            return FittedPrompt(tokens, len(tokens), 0)
+        return fit_prompt(
+            tokens,
+            num_ctx=job.options.num_ctx,
+            num_keep=job.options.num_keep,
+            adds_bos=self._adds_bos and job.WhichOneof("input") == "text",
+            truncate=job.truncate,
+            shift=job.options.shift,
+        )
+
+    def _fail(
+        self, job_id: int, code: str, reason: str, message: str, metadata: dict[str, str]
+    ) -> None:
+        self._forget(job_id)
+        self._push(
+            [
+                pb.JobEvent(
+                    job_id=job_id,
+                    failed=pb.JobFailed(
+                        code=code, reason=reason, message=message, metadata=metadata
+                    ),
+                )
+            ]
+        )
+
+    def _forget(self, job_id: int) -> None:
+        self._fitted.pop(job_id, None)
+        self._active.discard(job_id)
+        self._cancelled.discard(job_id)
+
+    # ---- events ------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        while not self._closed:
+            events = self._loop.wait(WAIT_S)
+            if events and not self._closed:
+                self._asyncio.call_soon_threadsafe(self._take, events)
+
+    def _take(self, events: list[native.Event]) -> None:
+        self._push([self._message(event) for event in events])
+
+    def _push(self, messages: list[pb.JobEvent]) -> None:
+        self._ready.extend(messages)
+        self._wake.set()
+
+    def _message(self, event: native.Event) -> pb.JobEvent:
+        job_id = event.job_id
+        if event.kind == native.EVENT_TOKENS:
+            tokens = pb.NewTokens(ids=event.tokens, text=event.text.decode(errors="replace"))
+            return pb.JobEvent(job_id=job_id, tokens=tokens)
+        if event.kind == native.EVENT_STARTED:
+            return pb.JobEvent(job_id=job_id, accepted=self._accepted(event))
+        self._forget(job_id)
+        if event.kind == native.EVENT_FAILED:
+            reason = REASONS.get(event.code, "INTERNAL")
+            failed = pb.JobFailed(code=event.code, reason=reason, message=event.message)
+            return pb.JobEvent(job_id=job_id, failed=failed)
+        return pb.JobEvent(
+            job_id=job_id,
+            finished=pb.JobFinished(
+                reason=event.reason,
+                generated_count=event.generated_count,
+                shift_count=event.shift_count,
+                prompt_ns=event.prompt_ns,
+                generate_ns=event.generate_ns,
+            ),
+        )
+
+    def _accepted(self, event: native.Event) -> pb.Accepted:
+        fitted = self._fitted[event.job_id]
+        return pb.Accepted(
+            prompt=pb.Tokens(ids=fitted.tokens),
+            received_count=fitted.received_count,
+            dropped_count=fitted.dropped_count,
+            cached_count=event.cached,
+        )
+
+
+def option_arguments(options: pb.JobOptions) -> dict[str, Any]:
+    """The keyword arguments of `Loop.submit`: the message's fields, which have the same names."""
+    arguments = {field.name: getattr(options, field.name) for field in options.DESCRIPTOR.fields}
+    arguments["stop"] = list(options.stop)
+    return arguments
