@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from llamawire.engine.errors import InvalidArgument, Unsupported
+from llamawire.engine.fill_in import FillIn, fill_in
 from llamawire.engine.store import (
     Details,
     Library,
@@ -29,6 +30,7 @@ class ServedModel:
     weights: Path
     capabilities: frozenset[str]
     num_ctx_train: int
+    fill_in: FillIn | None
 
     @property
     def name(self) -> ModelName:
@@ -72,17 +74,21 @@ class Catalog:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._checked: dict[Path, tuple[int, int]] = {}
+        self._fill_ins: dict[Path, FillIn | None] = {}
 
     def get(self, text: str) -> ServedModel:
         """The model that `text` names. InvalidArgument, Unsupported, or the store's errors."""
         stored = self._stored(text)
         if stored.weights is None:
             raise Unsupported(text, stored.name.full, "completion")
+        tokens = self._fill_in(stored, stored.weights)
+        capabilities = {*stored.capabilities(), *(["insert"] if tokens else [])}
         return ServedModel(
             stored=stored,
             weights=stored.weights,
-            capabilities=frozenset(stored.capabilities()),
+            capabilities=frozenset(capabilities),
             num_ctx_train=length(stored, "context_length"),
+            fill_in=tokens,
         )
 
     def check_weights(self, model: ServedModel) -> None:
@@ -111,6 +117,13 @@ class Catalog:
             ),
             capabilities=stored.capabilities(),
         )
+
+    def _fill_in(self, stored: StoredModel, weights: Path) -> FillIn | None:
+        """The vocabulary's tokens for it, looked for once a file."""
+        if weights not in self._fill_ins:
+            gguf = stored.gguf()
+            self._fill_ins[weights] = fill_in(gguf) if gguf else None
+        return self._fill_ins[weights]
 
     def _stored(self, text: str) -> StoredModel:
         if not text.strip():

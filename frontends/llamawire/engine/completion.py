@@ -202,9 +202,10 @@ def check(request: CompletionRequest, model: ServedModel) -> None:
         raise Unsupported(request.model, model.name.full, "thinking")
     if "completion" not in model.capabilities:
         raise Unsupported(request.model, model.name.full, "completion")
+    if request.suffix and "insert" not in model.capabilities:
+        raise Unsupported(request.model, model.name.full, "insert")
     for name, is_given in (
         ("a model with adapters", model.stored.adapters),
-        ("suffix", request.suffix),
         ("images", request.images),
         ("format", request.format),
         ("logprobs", request.logprobs),

@@ -10,7 +10,7 @@
     └── WorkerCrashed    the request was in the batch of two crashes
 
 `code` is the name of a gRPC status, `reason` and `metadata` are google.rpc.ErrorInfo's;
-docs/errors.md lists them. The store's and the templates' exceptions carry the same three attributes.
+docs/errors.md lists them. The store's exceptions carry the same three attributes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """From a request to the text that the model sees.
 
-Three ways: `raw` is the prompt itself; a request's own template renders system and prompt; else the
-model's template renders the conversation, whose oldest messages are dropped while it is too long.
+Four ways: `raw` is the prompt itself; a suffix makes it a text with a gap; a request's own template
+renders system and prompt; else the model's template renders the conversation, whose oldest messages
+are dropped while it is too long.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from llamawire.engine.catalog import ServedModel
-from llamawire.engine.errors import InvalidArgument
+from llamawire.engine.errors import InvalidArgument, Unsupported
 from llamawire.engine.prompt import (
     DEFAULT_TEMPLATE,
     GoPrompt,
@@ -39,6 +40,8 @@ class RenderRequest(Protocol):
 
     @property
     def prompt(self) -> str: ...
+    @property
+    def suffix(self) -> str: ...
     @property
     def images(self) -> tuple[bytes, ...]: ...
     @property
@@ -97,6 +100,9 @@ async def render(
     """The prompt of a request. InvalidArgument for templates that fail, the worker's errors."""
     if request.raw:
         return RenderedPrompt(request.prompt)
+    if request.suffix:
+        with template_errors():
+            return RenderedPrompt(render_gap(request, model))
     with template_errors():
         template = prompt_template(request, model, runner)
     before = await context_text(request, runner)
@@ -129,6 +135,17 @@ def prompt_template(request: RenderRequest, model: ServedModel, runner: Runner) 
     if model.chat_template is not None:
         return jinja_prompt(model.chat_template, runner.loaded.bos_text, runner.loaded.eos_text)
     return go_prompt(DEFAULT_TEMPLATE)
+
+
+def render_gap(request: RenderRequest, model: ServedModel) -> str:
+    """The prompt for what stands between prompt and suffix; neither system nor messages count."""
+    text = request.template or model.go_template
+    template = go_prompt(text) if text is not None else None
+    if template is not None and template.supports_suffix:
+        return template.render_suffix(request.prompt, request.suffix)
+    if model.fill_in is None:
+        raise Unsupported(model.name.display, model.name.full, "insert")
+    return model.fill_in.render(request.prompt, request.suffix)
 
 
 async def context_text(request: RenderRequest, runner: Runner) -> str:
