@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.errors import InvalidArgument, NotImplementedYet, Unsupported
 from llamawire.engine.job import Accepted, Finished, Job, Update
-from llamawire.engine.options import Options, resolve
+from llamawire.engine.options import Options, has_seed, resolve
 from llamawire.engine.prompting import RenderedPrompt, render
 from llamawire.engine.run import Run
 from llamawire.engine.runner import Runner
@@ -125,7 +125,13 @@ class Completions:
             except asyncio.TimeoutError:
                 yield completion
                 return
-            job = Job(prompt, options, truncate=request.truncate, shift=shifts(request, model))
+            job = Job(
+                prompt,
+                options,
+                truncate=request.truncate,
+                shift=shifts(request, model),
+                reproducible=has_seed(model.parameters, request.options),
+            )
             run = runner.start(job)
             completion.start(run, skip_bos=isinstance(prompt, str) and runner.loaded.adds_bos)
             try:

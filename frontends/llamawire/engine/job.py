@@ -17,6 +17,8 @@ class Job:
     options: Options
     truncate: bool = True
     shift: bool = True
+    reproducible: bool = False
+    """The same text on a cold and on a warm cache; costs the reuse of generated tokens."""
 
 
 @dataclass(slots=True)

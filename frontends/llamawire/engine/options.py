@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 
 from llamawire.engine.errors import InvalidArgument
 
-__all__ = ["Options", "resolve"]
+__all__ = ["Options", "has_seed", "resolve"]
 
 NUM_CTX_MIN = 4
 NUM_CTX_MAX = 1 << 24
@@ -76,6 +76,12 @@ def resolve(
         num_ctx = min(num_ctx, num_ctx_train)
     seed = options.seed if options.seed >= 0 else secrets.randbits(31)
     return replace(options, num_ctx=num_ctx, seed=seed)
+
+
+def has_seed(parameters: Mapping[str, object], request: Mapping[str, object]) -> bool:
+    """Whether somebody chose the seed, and so wants to see the same text again."""
+    seed = request.get("seed", parameters.get("seed"))
+    return isinstance(seed, int | float) and seed >= 0
 
 
 def converted(name: str, value: object) -> object:

@@ -34,6 +34,7 @@ def job_message(job_id: int, job: Job, journal: Journal) -> pb.Job:
             num_ctx=options.num_ctx,
             num_batch=options.num_batch,
             shift=job.shift,
+            reproducible=job.reproducible,
         ),
     )
     prompt = job.prompt if journal.prompt_ids is None else journal.prompt_ids
