@@ -172,6 +172,8 @@ class build_native(build_ext):
             return
         command = [
             sys.executable, "-m", "cython", "--cplus", "-3", "-Werror",
+            # Cython does not see that a folder without __init__.py is a package.
+            "-I", "pyx", "--module-name", "llamawire.native._native",
             "pyx/llamawire/native/_native.pyx", "-o", str(target),
         ]  # fmt: skip
         if subprocess.run(command, cwd=ROOT).returncode != 0:

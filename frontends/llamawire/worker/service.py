@@ -27,7 +27,9 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
     def __init__(self, *, numa: bool = False) -> None:
         self._model: native.Model | None = None
         self._loop: native.Loop | None = None
-        self._numa = numa
+        self._vram_bytes = 0
+        if numa:
+            native.use_numa()
 
     def close(self) -> None:
         if self._loop is not None:
@@ -57,6 +59,7 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
         yield pb.LoadResponse(fraction=1.0, loaded=self._loaded())
 
     def _load(self, request: pb.LoadRequest, progress: native.LoadProgress) -> None:
+        free_before = free_vram_bytes()
         model = native.Model(
             request.path,
             num_gpu=request.num_gpu,
@@ -77,6 +80,7 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
             prefill_budget_ms=request.prefill_budget_ms,
         )
         self._model = model
+        self._vram_bytes = max(0, free_before - free_vram_bytes())
 
     def _loaded(self) -> pb.LoadedModel:
         assert self._model is not None
@@ -88,7 +92,7 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
             num_ctx_train=model["num_ctx_train"],
             weights_bytes=model["size_bytes"],
             kv_bytes=loop["kv_bytes"],
-            vram_bytes=model.get("vram_bytes", 0),
+            vram_bytes=self._vram_bytes,
             adds_bos=model["adds_bos"],
             bos_text=model["bos_text"],
             eos_text=model["eos_text"],
@@ -145,3 +149,8 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
         assert self._model is not None
         assert self._loop is not None
         return self._model, self._loop
+
+
+def free_vram_bytes() -> int:
+    """On all GPUs; what a load takes is the difference, since llama.cpp does not tell."""
+    return sum(device["memory_free"] for device in native.devices() if device["kind"] == "gpu")

@@ -1,0 +1,561 @@
+#include "loop.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstdio>
+#include <utility>
+
+#include "error.h"
+
+namespace llamawire {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+// An idle loop turns this often, for its heartbeat.
+constexpr milliseconds kIdleTurn{500};
+// While no row decodes, a prefill call may take this many budgets: only commands wait for it.
+constexpr int kAloneBudgets = 10;
+constexpr double kSpeedSmoothing = 0.3;
+// Of a stream's copy, read and written: a desktop's memory, a GPU's.
+constexpr double kCopyBytesPerNsCpu = 4.0;
+constexpr double kCopyBytesPerNsGpu = 200.0;
+
+const char* reason_name(End end) {
+    switch (end) {
+        case End::kStop:
+            return "stop";
+        case End::kLength:
+            return "length";
+        case End::kContext:
+            return "context";
+        default:
+            return "cancelled";
+    }
+}
+
+bool on_abort(void* queue) {
+    return static_cast<Queue*>(queue)->is_call_unwanted();
+}
+
+void add_to(std::atomic<int64_t>& counter, int64_t value) {
+    counter.store(counter.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
+}
+
+LoopOptions checked(const Model& model, const LoopOptions& options) {
+    options.check();
+    model.check_generates();
+    return options;
+}
+
+}  // namespace
+
+Loop::Loop(std::shared_ptr<const Model> model, const LoopOptions& options)
+    : model_(std::move(model)),
+      options_(checked(*model_, options)),
+      queue_(static_cast<size_t>(options_.queue_max)),
+      context_(*model_, options_, on_abort, &queue_),
+      cache_(options_.num_parallel),
+      sampler_(static_cast<size_t>(model_->info().vocab_size), model_->newlines(),
+               model_->suppressed()),
+      rows_(options_.num_parallel) {
+    const CacheKind& kind = context_.kind();
+    info_.num_parallel = options_.num_parallel;
+    info_.num_ctx = options_.num_ctx;
+    info_.num_batch = options_.num_batch;
+    info_.num_thread = context_.num_threads();
+    info_.kv_bytes = kind.bytes;
+    info_.can_shift = kind.can_shift;
+    info_.can_reuse_prefix = kind.can_cut;
+    info_.flash_attention = kind.flash_attention;
+    thread_ = std::thread([this] { run(); });
+}
+
+Loop::~Loop() {
+    close();
+}
+
+void Loop::close() {
+    queue_.close();
+    std::call_once(joined_, [this] { thread_.join(); });
+}
+
+void Loop::submit(JobRequest request) {
+    JobOptions& options = request.options;
+    options.check_and_resolve(options_);
+    model_->check_tokens(request.prompt.data(), request.prompt.size());
+    model_->check_tokens(request.generated.data(), request.generated.size());
+    if (request.prompt.empty()) throw Error(Code::kInvalidArgument, "the prompt has no tokens");
+    if (request.prompt.size() >= static_cast<size_t>(options.num_ctx)) {
+        throw Error(Code::kInvalidArgument, "the prompt has " +
+                                                std::to_string(request.prompt.size()) +
+                                                " tokens and leaves no room in a context of " +
+                                                std::to_string(options.num_ctx));
+    }
+    queue_.submit(std::make_unique<JobRequest>(std::move(request)));
+}
+
+LoopStats Loop::stats() const {
+    LoopStats stats;
+    stats.steps = counters_.steps;
+    stats.decoded_rows = counters_.decoded_rows;
+    stats.ghost_rows = counters_.ghost_rows;
+    stats.prefill_tokens = counters_.prefill_tokens;
+    stats.cached_tokens = counters_.cached_tokens;
+    stats.shifts = counters_.shifts;
+    stats.lost_caches = counters_.lost_caches;
+    stats.active = counters_.active;
+    stats.queued = static_cast<int64_t>(queue_.waiting());
+    stats.heartbeat_ns = counters_.heartbeat_ns;
+    return stats;
+}
+
+// ---- the thread -------------------------------------------------------------
+
+void Loop::run() {
+    bool open = true;
+    while (open) {
+        try {
+            open = turn();
+        } catch (...) {
+            abandon_rows(current_failure());
+        }
+    }
+    end_everything();
+}
+
+bool Loop::turn() {
+    const bool open = queue_.take(is_idle() ? kIdleTurn : nanoseconds::zero(), &commands_);
+    for (Command& command : commands_) handle(std::move(command));
+    if (!open) return false;
+    admit();
+    decode_rows();
+    prefill_prompts();
+    queue_.publish(&events_);
+    const nanoseconds now = Clock::now().time_since_epoch();
+    counters_.heartbeat_ns.store(now.count(), std::memory_order_relaxed);
+    return true;
+}
+
+// Nothing to compute until a command comes.
+bool Loop::is_idle() const {
+    return rows_.stand_still() && (waiting_.empty() || !rows_.has_free());
+}
+
+// The loop's own memory ran out in the middle of a turn: no row can be trusted, the loop goes on.
+void Loop::abandon_rows(const Failure& failure) {
+    std::fprintf(stderr, "llamawire: a turn of the loop failed: %s\n", failure.message.c_str());
+    for (int32_t stream = 0; stream < rows_.size(); ++stream) {
+        if (rows_.at(stream) != nullptr) fail(stream, Code::kInternal, failure.message);
+    }
+    context_.clear();
+    cache_.clear();
+    queue_.publish(&events_);
+}
+
+void Loop::end_everything() {
+    for (int32_t stream = 0; stream < rows_.size(); ++stream) {
+        if (rows_.at(stream) != nullptr) finish(stream, End::kCancelled);
+    }
+    while (!waiting_.empty()) cancel_job(waiting_.front().request->job_id);
+    queue_.publish(&events_);
+}
+
+// ---- commands ---------------------------------------------------------------
+
+void Loop::handle(Command command) {
+    switch (command.kind) {
+        case Command::Kind::kSubmit:
+            waiting_.push_back({std::move(command.request), false});
+            break;
+        case Command::Kind::kCancel:
+            cancel_job(command.job_id);
+            break;
+        case Command::Kind::kPause:
+            set_paused(command.job_id, true);
+            break;
+        case Command::Kind::kResume:
+            set_paused(command.job_id, false);
+            break;
+    }
+}
+
+void Loop::cancel_job(uint64_t job_id) {
+    const int32_t stream = rows_.find(job_id);
+    if (stream >= 0) {
+        finish(stream, End::kCancelled);
+        return;
+    }
+    const auto job = find_waiting(job_id);
+    if (job == waiting_.end()) return;  // it ended before the cancel came
+    Event event;
+    event.job_id = job_id;
+    event.kind = Event::Kind::kFinished;
+    event.reason = reason_name(End::kCancelled);
+    event.prompt_count = static_cast<int64_t>(job->request->prompt.size());
+    event.generated_count = static_cast<int64_t>(job->request->generated.size());
+    events_.push_back(std::move(event));
+    waiting_.erase(job);
+    queue_.leave_waiting();
+}
+
+void Loop::set_paused(uint64_t job_id, bool paused) {
+    const int32_t stream = rows_.find(job_id);
+    if (stream >= 0) {
+        rows_.at(stream)->paused = paused;
+        return;
+    }
+    const auto job = find_waiting(job_id);
+    if (job != waiting_.end()) job->paused = paused;
+}
+
+std::deque<Loop::Waiting>::iterator Loop::find_waiting(uint64_t job_id) {
+    return std::find_if(waiting_.begin(), waiting_.end(), [job_id](const Waiting& waiting) {
+        return waiting.request->job_id == job_id;
+    });
+}
+
+// ---- admission --------------------------------------------------------------
+
+void Loop::admit() {
+    while (!waiting_.empty() && rows_.has_free()) {
+        Waiting waiting = std::move(waiting_.front());
+        waiting_.pop_front();
+        queue_.leave_waiting();
+        const uint64_t job_id = waiting.request->job_id;
+        try {
+            start(std::move(waiting));
+        } catch (...) {
+            if (rows_.find(job_id) >= 0) throw;
+            refuse(job_id, current_failure());
+        }
+    }
+}
+
+void Loop::start(Waiting waiting) {
+    const JobOptions& options = waiting.request->options;
+    const int32_t unit = std::min(options.num_batch, context_.kind().unit);
+    auto fresh = std::make_unique<Row>(Sequence(
+        std::move(*waiting.request), *model_, context_.kind().can_shift, model_->info().adds_bos));
+    fresh->unit = unit;
+    fresh->paused = waiting.paused;
+    fresh->age = ++age_;
+    const int32_t stream = take_stream(fresh.get());
+    rows_.slot(stream) = std::move(fresh);
+    add_to(counters_.active, 1);
+    add_to(counters_.cached_tokens, rows_.at(stream)->cached);
+
+    Event event;
+    event.job_id = rows_.at(stream)->sequence.job_id();
+    event.kind = Event::Kind::kStarted;
+    event.cached = rows_.at(stream)->cached;
+    events_.push_back(std::move(event));
+    // A job that was taken up again may have text to deliver, and may have been over by then.
+    emit_text(stream, -1);
+    const End end = rows_.at(stream)->sequence.end();
+    if (end != End::kNone) finish(stream, end);
+}
+
+int32_t Loop::take_stream(Row* row) {
+    const JobOptions& options = row->sequence.options();
+    const CacheKind& kind = context_.kind();
+    const Placement placement =
+        cache_.place({row->sequence.context(), row->unit, options.cache_prompt && kind.can_cut,
+                      options.reproducible, kind.is_split, copy_cost()});
+    if (placement.source >= 0) context_.copy(placement.source, placement.stream);
+    context_.cut(placement.stream, placement.reused);
+    cache_.occupy(placement);
+    row->cached = placement.reused;
+    return placement.stream;
+}
+
+// Of a stream, in tokens of prefill. Where all streams share one pool of cells nothing is copied.
+int32_t Loop::copy_cost() const {
+    if (!context_.kind().is_split) return 1;
+    if (tokens_per_ns_ == 0.0) return context_.kind().unit;
+    const double speed = Backend::has_gpu() ? kCopyBytesPerNsGpu : kCopyBytesPerNsCpu;
+    const double bytes = static_cast<double>(context_.kind().bytes) / options_.num_parallel;
+    return static_cast<int32_t>(std::min(bytes / speed * tokens_per_ns_, 1e9)) + 1;
+}
+
+// ---- decode -----------------------------------------------------------------
+
+void Loop::decode_rows() {
+    rows_.list_decoding(&call_streams_);
+    if (call_streams_.empty()) return;
+    for (int32_t stream : call_streams_) make_room(stream);
+    close_gaps();
+
+    context_.begin_batch();
+    outputs_.clear();
+    size_t ghost = 0;
+    for (int32_t stream : call_streams_) {
+        for (; ghost < ghosts_.size() && ghosts_[ghost] < stream; ++ghost) {
+            context_.add(ghosts_[ghost], 0, cache_.size(ghosts_[ghost]), false);
+        }
+        const Token newest = rows_.at(stream)->sequence.context().back();
+        outputs_.push_back({stream, context_.add(stream, newest, cache_.size(stream), true)});
+    }
+    const Outcome outcome = call();
+    for (int32_t stream : ghosts_) context_.cut(stream, cache_.size(stream));
+    if (outcome != Outcome::kDone) {
+        handle_failure(outcome);
+        return;
+    }
+    add_to(counters_.steps, 1);
+    add_to(counters_.decoded_rows, static_cast<int64_t>(call_streams_.size()));
+    add_to(counters_.ghost_rows, static_cast<int64_t>(ghosts_.size()));
+    for (int32_t stream : call_streams_) {
+        cache_.decoded(stream, rows_.at(stream)->sequence.context().back());
+    }
+    sample_outputs();
+}
+
+void Loop::make_room(int32_t stream) {
+    const std::optional<Shift> shift = rows_.at(stream)->sequence.make_room();
+    if (!shift.has_value()) return;
+    context_.shift(stream, shift->keep, shift->discard);
+    cache_.shifted(stream, shift->keep, shift->discard);
+    add_to(counters_.shifts, 1);
+}
+
+void Loop::close_gaps() {
+    ghosts_.clear();
+    const CacheKind& kind = context_.kind();
+    if (!kind.is_split || !kind.can_cut || call_streams_.size() < 2) return;
+    if (num_gaps() > call_streams_.size()) move_topmost();
+    // A second ubatch is cheaper than so many ghosts.
+    if (num_gaps() > call_streams_.size()) return;
+    auto next = call_streams_.begin();
+    for (int32_t stream = call_streams_.front(); stream < call_streams_.back(); ++stream) {
+        if (*next == stream) {
+            ++next;
+        } else if (cache_.size(stream) < kind.stream_size) {
+            ghosts_.push_back(stream);
+        }
+    }
+}
+
+size_t Loop::num_gaps() const {
+    const int32_t width = call_streams_.back() - call_streams_.front() + 1;
+    return static_cast<size_t>(width) - call_streams_.size();
+}
+
+void Loop::move_topmost() {
+    const int32_t from = call_streams_.back();
+    for (int32_t to = call_streams_.front() + 1; to < from; ++to) {
+        if (rows_.at(to) != nullptr) continue;
+        context_.copy(from, to);
+        cache_.moved(from, to);
+        std::swap(rows_.slot(from), rows_.slot(to));
+        rows_.list_decoding(&call_streams_);
+        return;
+    }
+}
+
+// ---- prefill ----------------------------------------------------------------
+
+// At least one chunk a turn, or prompts would starve behind rows that use up all time.
+void Loop::prefill_prompts() {
+    const auto begin = Clock::now();
+    const milliseconds budget(options_.prefill_budget_ms);
+    for (bool first = true;; first = false) {
+        const int32_t stream = rows_.next_prefill(prompt_turn_);
+        if (stream < 0) return;
+        const bool rows_decode = rows_.has_decoding();
+        if (!rows_decode && !first) return;
+        const Clock::duration left =
+            rows_decode ? begin + budget - Clock::now() : budget * kAloneBudgets;
+        if (!first && left <= Clock::duration::zero()) return;
+        prompt_turn_ = stream;
+        if (!prefill_chunk(stream, chunk_tokens(*rows_.at(stream), left))) return;
+    }
+}
+
+int32_t Loop::chunk_tokens(const Row& row, Clock::duration left) const {
+    const double wanted = tokens_per_ns_ * static_cast<double>(nanoseconds(left).count());
+    return static_cast<int32_t>(
+        std::clamp<double>(wanted, row.unit, row.sequence.options().num_batch));
+}
+
+// False: the call failed or was aborted; what to do about it is the next turn's.
+bool Loop::prefill_chunk(int32_t stream, int32_t tokens_max) {
+    Row& row = *rows_.at(stream);
+    const std::vector<Token>& context = row.sequence.context();
+    const auto size = static_cast<int32_t>(context.size());
+    const int32_t begin = cache_.size(stream);
+    const int32_t end = chunk_end(begin, size, row.unit, tokens_max);
+    context_.begin_batch();
+    int32_t last = 0;
+    for (int32_t i = begin; i < end; ++i) last = context_.add(stream, context[i], i, i == size - 1);
+
+    const auto start = Clock::now();
+    if (!row.has_begun) row.prefill_begin = start;
+    row.has_begun = true;
+    call_streams_.assign(1, stream);
+    const Outcome outcome = call();
+    if (outcome != Outcome::kDone) {
+        handle_failure(outcome);
+        return false;
+    }
+    context_.wait();
+    measure(end - begin, Clock::now() - start);
+    cache_.prefilled(stream, context, end, row.unit);
+    add_to(counters_.prefill_tokens, end - begin);
+    if (end < size) return true;
+    row.generates = true;
+    outputs_.assign(1, {stream, last});
+    sample_outputs();
+    return true;
+}
+
+// Short pieces say little about the speed of long ones.
+void Loop::measure(int32_t tokens, Clock::duration time) {
+    const double ns = static_cast<double>(nanoseconds(time).count());
+    if (tokens * 2 < context_.kind().unit || ns <= 0.0) return;
+    const double now = tokens / ns;
+    tokens_per_ns_ =
+        tokens_per_ns_ == 0.0 ? now : tokens_per_ns_ + kSpeedSmoothing * (now - tokens_per_ns_);
+}
+
+// ---- a call and what comes of it --------------------------------------------
+
+Outcome Loop::call() {
+    call_jobs_.clear();
+    for (int32_t stream : call_streams_) call_jobs_.push_back(rows_.at(stream)->sequence.job_id());
+    queue_.begin_call(call_jobs_);
+    if (options_.decode_fault) {
+        const int32_t answer = options_.decode_fault(call_streams_.size());
+        if (answer != 0) return outcome_of(answer);
+    }
+    return context_.decode();
+}
+
+void Loop::handle_failure(Outcome outcome) {
+    switch (outcome) {
+        case Outcome::kDone:
+            break;
+        case Outcome::kAborted:  // all of them are cancelled: their commands are on the way
+            for (int32_t stream : call_streams_) restore(stream);
+            break;
+        case Outcome::kNoRoom:
+            fail(rows_.newest(call_streams_), Code::kResourceExhausted,
+                 "the KV cache has no room for the row");
+            break;
+        case Outcome::kInvalid:
+            for (int32_t stream : call_streams_) {
+                fail(stream, Code::kInternal,
+                     "llama.cpp refused the batch: " + Backend::take_errors());
+            }
+            break;
+        case Outcome::kLost:
+            recompute_all();
+            break;
+    }
+}
+
+// Takes what an aborted call left behind out of the cache.
+void Loop::restore(int32_t stream) {
+    if (!context_.kind().can_cut) {
+        cache_.cut(stream, 0);
+        rows_.at(stream)->generates = false;
+    }
+    context_.cut(stream, cache_.size(stream));
+}
+
+void Loop::recompute_all() {
+    std::fprintf(stderr, "llamawire: the KV cache was lost; all rows are computed again\n");
+    add_to(counters_.lost_caches, 1);
+    context_.clear();
+    cache_.clear();
+    for (int32_t stream = 0; stream < rows_.size(); ++stream) {
+        Row* const row = rows_.at(stream);
+        if (row == nullptr) continue;
+        row->generates = false;
+        if (++row->tries > kTriesMax) {
+            fail(stream, Code::kInternal, "llama.cpp failed to compute: " + Backend::take_errors());
+        }
+    }
+}
+
+void Loop::sample_outputs() {
+    for (const Output& output : outputs_) {
+        const Sequence& sequence = rows_.at(output.stream)->sequence;
+        float* const logits = context_.logits(output.index);
+        try {
+            if (logits == nullptr) throw Error(Code::kInternal, "llama.cpp gave no logits");
+            accept(output.stream,
+                   sampler_.sample(logits, sequence.options().sampling, sequence.history(),
+                                   static_cast<uint64_t>(sequence.generated_count())));
+        } catch (const Error& error) {
+            fail(output.stream, error.code(), error.what());
+        }
+    }
+}
+
+void Loop::accept(int32_t stream, Token token) {
+    Row& row = *rows_.at(stream);
+    row.last_token = Clock::now();
+    if (row.sampled++ == 0) row.first_token = row.last_token;
+    const End end = row.sequence.accept(token);
+    emit_text(stream, token);
+    if (end != End::kNone) finish(stream, end);
+}
+
+// ---- events -----------------------------------------------------------------
+
+void Loop::emit_text(int32_t stream, Token token) {
+    Event event;
+    event.text = rows_.at(stream)->sequence.take_text();
+    if (token < 0 && event.text.empty()) return;
+    event.job_id = rows_.at(stream)->sequence.job_id();
+    event.token = token;
+    events_.push_back(std::move(event));
+}
+
+void Loop::finish(int32_t stream, End end) {
+    Event event;
+    event.kind = Event::Kind::kFinished;
+    event.reason = reason_name(end);
+    leave(stream, std::move(event));
+}
+
+void Loop::fail(int32_t stream, Code code, const std::string& message) {
+    Event event;
+    event.kind = Event::Kind::kFailed;
+    event.code = code_name(code);
+    event.message = message;
+    leave(stream, std::move(event));
+}
+
+// A job that never had a stream.
+void Loop::refuse(uint64_t job_id, const Failure& failure) {
+    Event event;
+    event.job_id = job_id;
+    event.kind = Event::Kind::kFailed;
+    event.code = failure.code;
+    event.message = failure.message;
+    events_.push_back(std::move(event));
+}
+
+// The row's last event; its stream is free, and keeps what it holds for the next.
+void Loop::leave(int32_t stream, Event event) {
+    const Row& row = *rows_.at(stream);
+    event.job_id = row.sequence.job_id();
+    event.cached = row.cached;
+    event.prompt_count = row.sequence.prompt_count();
+    event.generated_count = row.sequence.generated_count();
+    event.shift_count = row.sequence.shift_count();
+    if (row.sampled > 0) {
+        event.prompt_ns = nanoseconds(row.first_token - row.prefill_begin).count();
+        event.generate_ns = nanoseconds(row.last_token - row.first_token).count();
+    }
+    events_.push_back(std::move(event));
+    cache_.free(stream);
+    rows_.slot(stream).reset();
+    add_to(counters_.active, -1);
+}
+
+}  // namespace llamawire

@@ -1,0 +1,48 @@
+#include "rows.h"
+
+#include <algorithm>
+
+namespace llamawire {
+
+int32_t Rows::find(uint64_t job_id) const {
+    for (int32_t stream = 0; stream < size(); ++stream) {
+        if (at(stream) != nullptr && at(stream)->sequence.job_id() == job_id) return stream;
+    }
+    return -1;
+}
+
+bool Rows::has_free() const {
+    return std::any_of(rows_.begin(), rows_.end(), [](const auto& row) { return row == nullptr; });
+}
+
+bool Rows::has_decoding() const {
+    return std::any_of(rows_.begin(), rows_.end(),
+                       [](const auto& row) { return row != nullptr && row->decodes(); });
+}
+
+bool Rows::stand_still() const {
+    return std::all_of(rows_.begin(), rows_.end(),
+                       [](const auto& row) { return row == nullptr || row->paused; });
+}
+
+void Rows::list_decoding(std::vector<int32_t>* streams) const {
+    streams->clear();
+    for (int32_t stream = 0; stream < size(); ++stream) {
+        if (at(stream) != nullptr && at(stream)->decodes()) streams->push_back(stream);
+    }
+}
+
+int32_t Rows::next_prefill(int32_t last) const {
+    for (int32_t i = 1; i <= size(); ++i) {
+        const int32_t stream = (last + i) % size();
+        if (at(stream) != nullptr && at(stream)->prefills()) return stream;
+    }
+    return -1;
+}
+
+int32_t Rows::newest(const std::vector<int32_t>& streams) const {
+    return *std::max_element(streams.begin(), streams.end(),
+                             [this](int32_t a, int32_t b) { return at(a)->age < at(b)->age; });
+}
+
+}  // namespace llamawire

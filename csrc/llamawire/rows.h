@@ -1,0 +1,61 @@
+// The jobs that have a stream, by stream: the loop's table, and the questions it asks of it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "sequence.h"
+
+namespace llamawire {
+
+struct Row {
+    using Clock = std::chrono::steady_clock;
+
+    explicit Row(Sequence of) : sequence(std::move(of)) {}
+
+    Sequence sequence;
+    uint64_t age = 0;    // order of admission
+    int32_t unit = 0;    // of its prefill, see prefix_cache.h
+    int32_t cached = 0;  // prompt tokens that were not computed
+    int32_t tries = 0;   // caches lost under it
+    bool paused = false;
+    bool has_begun = false;  // its prefill
+    bool generates = false;  // all of the context but the newest token is in the cache
+    int64_t sampled = 0;     // tokens, here and not by a worker that died
+    Clock::time_point prefill_begin, first_token, last_token;
+
+    bool decodes() const { return generates && !paused; }
+    bool prefills() const { return !generates && !paused; }
+};
+
+// Streams are numbered from 0 to size() - 1; -1 stands for none.
+class Rows {
+  public:
+    explicit Rows(int32_t num_streams) : rows_(static_cast<size_t>(num_streams)) {}
+
+    int32_t size() const { return static_cast<int32_t>(rows_.size()); }
+    Row* at(int32_t stream) const {
+        return rows_[static_cast<size_t>(stream)].get();
+    }  // may be null
+    std::unique_ptr<Row>& slot(int32_t stream) { return rows_[static_cast<size_t>(stream)]; }
+
+    int32_t find(uint64_t job_id) const;
+    bool has_free() const;
+    bool has_decoding() const;
+    // Neither decodes nor prefills.
+    bool stand_still() const;
+    // The streams of the rows that decode, rising.
+    void list_decoding(std::vector<int32_t>* streams) const;
+    // The next row to prefill behind stream `last`, round and round.
+    int32_t next_prefill(int32_t last) const;
+    // Of these, the one that came last.
+    int32_t newest(const std::vector<int32_t>& streams) const;
+
+  private:
+    std::vector<std::unique_ptr<Row>> rows_;
+};
+
+}  // namespace llamawire

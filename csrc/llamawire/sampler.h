@@ -1,0 +1,71 @@
+// From a row of logits to one token.
+//
+// The order is Ollama's: penalties, top_k, typical_p, top_p, min_p, temperature, draw; each step
+// means what llama.cpp's sampler of that name means, and a test holds the two together token for
+// token. It is written again for speed and for the draw:
+//
+// * The penalties patch the few logits they concern; top_k is one pass over the raw floats with a
+//   small heap. Nothing is allocated for a token, and no array of the vocabulary is built unless
+//   top_k is off.
+// * The draw takes its number from (seed, index of the generated token): see random.h. A sampler
+//   holds scratch and no state of a row, so any row may use it, and a row is resumed by its tokens.
+//
+// Equal logits go by the lower id. A row whose best logit is not finite is an Error, not a token.
+//
+// Threads: one at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "options.h"
+
+namespace llamawire {
+
+struct Candidate {
+    float logit;
+    float p;
+    Token id;
+};
+
+class Sampler {
+  public:
+    // `newlines`: the tokens that penalize_newline exempts; `suppressed`: those never drawn.
+    Sampler(size_t vocab_size, std::vector<Token> newlines, std::vector<Token> suppressed);
+
+    // The next token. `logits` has vocab_size floats and is changed in place. `history` is all of
+    // the row so far, prompt and generated, shifted out or not; `index` is the number of tokens
+    // generated before this one.
+    Token sample(float* logits, const SamplingOptions& options, const std::vector<Token>& history,
+                 uint64_t index);
+
+    // What was left to draw from at the last call, in order; for tests.
+    const std::vector<Candidate>& candidates() const { return candidates_; }
+
+  private:
+    void penalize(float* logits, const SamplingOptions& options, const std::vector<Token>& history);
+    void keep_all(const float* logits);
+    void keep_top_k(const float* logits, size_t k);
+    void keep_typical(float p);
+    void keep_top_p(float p);
+    void keep_min_p(float p);
+    Token draw(float temperature, double number);
+    void softmax();
+    float max_logit() const;
+    void sort_first(size_t count);
+
+    const size_t vocab_size_;
+    const std::vector<Token> newlines_;
+    const std::vector<Token> suppressed_;
+
+    std::vector<Candidate> candidates_;
+    bool sorted_ = false;  // candidates_ falls by logit
+    std::vector<Candidate> kept_;
+    std::vector<float> scores_;
+    std::vector<uint32_t> order_;
+    std::vector<int32_t> counts_;  // of each token in the window; all zero between two calls
+    std::vector<float> newline_logits_;
+};
+
+}  // namespace llamawire

@@ -1,0 +1,73 @@
+#include "sequence.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+namespace llamawire {
+
+namespace {
+
+int64_t generated_limit(const JobOptions& options, bool shifts) {
+    const int64_t contexts = Sequence::kContextsMax * options.num_ctx;
+    if (options.num_predict > 0) return std::min<int64_t>(options.num_predict, contexts);
+    return shifts ? contexts : std::numeric_limits<int64_t>::max();
+}
+
+int32_t kept_in_front(const JobRequest& request, bool adds_bos) {
+    const JobOptions& options = request.options;
+    const auto prompt_count = static_cast<int64_t>(request.prompt.size());
+    const int64_t keep = options.num_keep < 0 ? prompt_count : options.num_keep;
+    const int64_t most = std::max(options.num_ctx - Sequence::kShiftReserve, 0);
+    return static_cast<int32_t>(std::min(keep + (adds_bos ? 1 : 0), most));
+}
+
+}  // namespace
+
+Sequence::Sequence(JobRequest request, const Pieces& pieces, bool can_shift, bool adds_bos)
+    : request_(std::move(request)),
+      pieces_(pieces),
+      shifts_(can_shift && request_.options.shift),
+      prompt_count_(static_cast<int64_t>(request_.prompt.size())),
+      generated_max_(generated_limit(request_.options, shifts_)),
+      keep_(kept_in_front(request_, adds_bos)),
+      context_(request_.prompt),
+      text_(request_.options.stop, request_.emitted_bytes) {
+    history_ = std::move(request_.prompt);
+    for (Token token : request_.generated) {
+        if (accept(token) != End::kNone) break;
+        make_room();
+    }
+    request_.generated = {};
+}
+
+End Sequence::accept(Token token) {
+    assert(end_ == End::kNone);
+    history_.push_back(token);
+    context_.push_back(token);
+    end_ = end_after(token);
+    if (end_ != End::kNone && text_.finish()) end_ = End::kStop;
+    return end_;
+}
+
+End Sequence::end_after(Token token) {
+    if (pieces_.is_end(token)) return End::kStop;
+    if (text_.feed(pieces_.piece(token))) return End::kStop;
+    if (generated_count() >= generated_max_) return End::kLength;
+    if (is_full() && !shifts_) return End::kContext;
+    return End::kNone;
+}
+
+std::optional<Shift> Sequence::make_room() {
+    if (!is_full()) return std::nullopt;
+    assert(shifts_);
+    // The newest token is not in the KV cache yet, so it is not counted.
+    const auto decoded = static_cast<int32_t>(context_.size()) - 1;
+    const Shift shift{keep_, std::max((decoded - keep_) / 2, 1)};
+    const auto first = context_.begin() + shift.keep;
+    context_.erase(first, first + shift.discard);
+    ++shift_count_;
+    return shift;
+}
+
+}  // namespace llamawire

@@ -1,0 +1,230 @@
+"""The decode loop, as Python sees it: a `Model`, a `Loop` over it, and the `Event`s of its steps.
+
+Threads: every method may be called from any thread; those that load, tokenise, decode or wait let
+the GIL go. One thread at a time may stand in `Loop.wait`. No C++ thread ever calls Python.
+
+Errors: every failure is a `NativeError`; its `code` is a gRPC status name.
+"""
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+class NativeError(Exception):
+    """What csrc could not do: `code` (a gRPC status name) and a sentence.
+
+    INVALID_ARGUMENT: the caller's value; RESOURCE_EXHAUSTED: memory or a full queue;
+    FAILED_PRECONDITION: a closed loop; ALREADY_EXISTS: a job's id is in use; CANCELLED: a load
+    was; INTERNAL: llama.cpp refused something that was in order.
+    """
+
+    code: str
+    def __init__(self, message: str, code: str = "INTERNAL") -> None: ...
+
+def system_info() -> str:
+    """llama.cpp's line about the build: instruction sets and backends."""
+
+def devices() -> list[dict[str, Any]]:
+    """The compute devices ggml found: `name`, `description`, `kind` (cpu, gpu, accel),
+    `memory_free` and `memory_total` in bytes."""
+
+def use_numa() -> None:
+    """Spreads threads and memory over NUMA nodes. Before the first model; for the whole process."""
+
+def build_commit() -> str:
+    """The pin of llama.cpp this module was built from."""
+
+def build_id() -> str:
+    """Names this build of llamawire's own sources; empty when built by hand."""
+
+@final
+class LoadProgress:
+    """Progress of a load and its cancel, shared between two threads."""
+
+    def __new__(cls) -> LoadProgress: ...
+    @property
+    def fraction(self) -> float: ...
+    def cancel(self) -> None: ...
+
+@final
+class Model:
+    """The weights and the vocabulary of one GGUF file; immutable, shared by the loops over it."""
+
+    def __new__(
+        cls,
+        path: str | PathLike[str],
+        *,
+        num_gpu: int = -1,
+        main_gpu: int = 0,
+        use_mmap: bool | None = None,
+        progress: LoadProgress | None = None,
+    ) -> Model:
+        """Load `path`, a GGUF file that the store has validated.
+
+        num_gpu is the number of layers on the GPU, -1 for all. use_mmap None lets llama.cpp
+        choose. INVALID_ARGUMENT: no such file, or not a model llama.cpp can run;
+        RESOURCE_EXHAUSTED: out of memory; CANCELLED: `progress.cancel()` was called.
+        """
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What a server needs to know: `description`, `architecture`, `parameter_count`,
+        `size_bytes`, `num_ctx_train`, `vocab_size`, `embedding_size`, `layer_count`, `adds_bos`,
+        `adds_eos`, `bos_token`, `eos_token`, `bos_text`, `eos_text`, `can_shift`, `has_encoder`,
+        `has_decoder`, `is_recurrent`, `has_fim`. `can_shift` goes by the kind of model; a loop's
+        `info` knows for certain."""
+
+    def tokenize(
+        self, text: str, *, add_special: bool, parse_special: bool
+    ) -> npt.NDArray[np.int32]:
+        """The ids of `text`, shape [n]. add_special adds BOS/EOS as the model's file asks;
+        parse_special turns the text of a special token into that token."""
+
+    def detokenize(self, tokens: Any, *, skip_special: bool = False) -> bytes:
+        """The bytes of `tokens` (ints): not always whole UTF-8. Special tokens are spelt out unless
+        skip_special. INVALID_ARGUMENT: an id outside the vocabulary."""
+
+    def is_end_of_generation(self, token: int) -> bool: ...
+
+EVENT_STARTED: int
+EVENT_TOKENS: int
+EVENT_FINISHED: int
+EVENT_FAILED: int
+
+@final
+class Event:
+    """What happened to one job at one step; only the fields of its kind are set.
+
+    STARTED: the row has its stream and its prefill begins (`cached`).
+    TOKENS: `tokens` and the `text` that became certain with them (bytes, always whole UTF-8 or
+      replacement characters; may be empty while a stop string or half a character is held back).
+    FINISHED: `reason` is stop, length, context or cancelled; counts and times are final. The last
+      text has come as TOKENS before.
+    FAILED: `code` and `message`; nobody else's row is touched.
+    """
+
+    job_id: int
+    kind: int
+    tokens: list[int]
+    text: bytes
+    reason: str
+    code: str
+    message: str
+    cached: int
+    """Prompt tokens found in the prefix cache, not decoded again."""
+    prompt_count: int
+    generated_count: int
+    shift_count: int
+    prompt_ns: int
+    """From the start of prefill to the first token, without the cached part."""
+    generate_ns: int
+    """From the first token to the last."""
+
+@final
+class Loop:
+    """One thread that decodes up to `num_parallel` jobs at a time over one model.
+
+    submit, cancel, pause and resume queue a command and return at once; the loop takes them
+    between two steps. Events come from `wait`, a batch a step.
+    """
+
+    def __new__(
+        cls,
+        model: Model,
+        *,
+        num_parallel: int = 4,
+        num_ctx: int = 4096,
+        num_batch: int = 512,
+        num_thread: int = 0,
+        queue_max: int = 1024,
+        flash_attention: bool | None = None,
+        kv_cache_type: str = "f16",
+        kv_unified: bool = False,
+        prefill_budget_ms: int = 50,
+    ) -> Loop:
+        """num_ctx is the context of each stream, in tokens; memory is num_ctx x num_parallel.
+        num_thread 0 takes the cgroup's quota and the physical cores into account; a greater number
+        is capped at the CPUs this process may use. kv_cache_type: f32, f16, bf16, q8_0, q5_1, q5_0,
+        q4_1 or q4_0. prefill_budget_ms is the time that prompts get between two decode steps.
+        INVALID_ARGUMENT: an option outside its range, or a model that generates no text;
+        RESOURCE_EXHAUSTED: no memory for the KV cache.
+        """
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """As resolved: `num_parallel`, `num_ctx`, `num_batch`, `num_thread`, `kv_bytes`,
+        `can_shift`, `can_reuse_prefix`, `flash_attention` (asked for, or left to llama.cpp)."""
+
+    def submit(
+        self,
+        job_id: int,
+        prompt: Any,
+        *,
+        generated: Any = (),
+        emitted_bytes: int = 0,
+        num_ctx: int = 0,
+        num_batch: int = 0,
+        num_predict: int = -1,
+        num_keep: int = 4,
+        shift: bool = True,
+        seed: int = 0,
+        temperature: float = 0.8,
+        top_k: int = 40,
+        top_p: float = 0.9,
+        min_p: float = 0.0,
+        typical_p: float = 1.0,
+        repeat_last_n: int = 64,
+        repeat_penalty: float = 1.0,
+        presence_penalty: float = 0.0,
+        frequency_penalty: float = 0.0,
+        penalize_newline: bool = True,
+        stop: Iterable[str] = (),
+        cache_prompt: bool = True,
+        reproducible: bool = True,
+    ) -> None:
+        """Queue a job. `prompt` and `generated` are token ids.
+
+        A job that resumes after a crash brings the ids it `generated` and the number of bytes of
+        text already delivered (`emitted_bytes`): the ids go through the stop-string and UTF-8 state
+        again, text up to that count is not sent again, and drawing goes on with the random numbers
+        that come next.
+
+        num_ctx 0 means the stream's own; num_batch limits one chunk of prefill, 0 means the
+        loop's. num_predict <= 0: no limit but the context's (10 x num_ctx with shift on); a greater
+        one is limited so, too. Empty stop strings are ignored.
+
+        reproducible: the prefix cache gives only what a cold one would have computed alike, bit for
+        bit; with a seed, a job that runs alone then gives the same text whatever ran before. False
+        also reuses tokens that were generated: the next turn of a chat starts sooner.
+
+        INVALID_ARGUMENT: an option outside its range, named, or an id outside the vocabulary, or
+        a prompt that leaves no room for one token. RESOURCE_EXHAUSTED: queue_max jobs wait.
+        FAILED_PRECONDITION: the loop is closed. ALREADY_EXISTS: job_id is not over yet.
+        """
+
+    def cancel(self, job_id: int) -> None:
+        """Ends the job in whatever phase it is; its last event is FINISHED with `cancelled`. An
+        unknown or ended id is ignored."""
+
+    def pause(self, job_id: int) -> None:
+        """Leaves the row out of the batch, with its context kept: its reader does not read."""
+
+    def resume(self, job_id: int) -> None: ...
+    def wait(self, timeout_s: float) -> list[Event]:
+        """The events since the last call, in order; empty after the time-out or when closed.
+
+        After `close` it still hands out what was left. FAILED_PRECONDITION: another thread waits.
+        """
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Counters since the start: `steps`, `decoded_rows`, `ghost_rows` (that closed gaps),
+        `prefill_tokens`, `cached_tokens`, `shifts`, `lost_caches`; and of now: `active`, `queued`,
+        `heartbeat_ns` (monotonic time of the last turn of the loop, which turns twice a second when
+        there is nothing to do)."""
+
+    def close(self) -> None:
+        """Stops the thread; jobs that run end as cancelled. Idempotent."""
