@@ -9,17 +9,21 @@ from pathlib import Path
 
 from llamawire.engine.errors import InvalidArgument, Unsupported
 from llamawire.engine.fill_in import FillIn, fill_in
+from llamawire.engine.prompt.output import OutputFormat, output_format
 from llamawire.engine.store import (
     Details,
     Library,
     ListedModel,
     Message,
     ModelName,
+    ShownModel,
     StoredModel,
+    show,
     validate_gguf,
 )
+from llamawire.engine.templates import output_format_of
 
-__all__ = ["Catalog", "ServedModel"]
+__all__ = ["Catalog", "ServedModel", "described"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,12 @@ class ServedModel:
     def go_template(self) -> str | None:
         """The Go template to render with; None where the file's own Jinja template counts."""
         return None if self.stored.template_choice() == "jinja" else self.stored.template
+
+    @cached_property
+    def output_format(self) -> OutputFormat:
+        """How it writes thinking and calls of tools."""
+        named = output_format(self.stored.config.parser)
+        return named or output_format_of(self.go_template, self.chat_template, self.details.family)
 
     @cached_property
     def chat_template(self) -> str | None:
@@ -104,19 +114,13 @@ class Catalog:
 
     def describe(self, text: str) -> ListedModel:
         """The model that `text` names, as a list shows it but with all it can do."""
-        stored = self._stored(text)
-        return ListedModel(
-            name=stored.name,
-            digest=stored.digest,
-            size=stored.size,
-            modified_at=stored.modified_at,
-            details=replace(
-                stored.details,
-                context_length=length(stored, "context_length"),
-                embedding_length=length(stored, "embedding_length"),
-            ),
-            capabilities=stored.capabilities(),
-        )
+        return described(self._stored(text))
+
+    def show(
+        self, text: str, *, verbose: bool, system: str, options: Mapping[str, object]
+    ) -> ShownModel:
+        """All there is to know of the model that `text` names."""
+        return show(self._stored(text), verbose=verbose, system=system, options=options)
 
     def _fill_in(self, stored: StoredModel, weights: Path) -> FillIn | None:
         """The vocabulary's tokens for it, looked for once a file."""
@@ -129,6 +133,24 @@ class Catalog:
         if not text.strip():
             raise InvalidArgument("model is required", reason="MODEL_REQUIRED")
         return self._library.get(ModelName.parse(text.strip()))
+
+
+def described(stored: StoredModel) -> ListedModel:
+    """As a list shows it but with all it can do."""
+    return ListedModel(
+        name=stored.name,
+        digest=stored.digest,
+        size=stored.size,
+        modified_at=stored.modified_at,
+        details=replace(
+            stored.details,
+            context_length=length(stored, "context_length"),
+            embedding_length=length(stored, "embedding_length"),
+        ),
+        capabilities=stored.capabilities(),
+        remote_model=stored.config.remote_model,
+        remote_host=stored.config.remote_host,
+    )
 
 
 def length(stored: StoredModel, key: str) -> int:

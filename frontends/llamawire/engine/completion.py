@@ -1,7 +1,7 @@
 """One completion, from a request to its stream of updates.
 
-The order of the checks is Ollama's: name, model, contradictions, capabilities, options, then the
-load, then the template, then the prompt's length. The first that fails answers.
+After the checks of requests.py come the options, the load, the template, the prompt's length. The
+first that fails answers.
 """
 
 from __future__ import annotations
@@ -10,49 +10,25 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from llamawire.engine.answer import AnswerReader, ParsedAnswer, PlainAnswer
 from llamawire.engine.catalog import Catalog, ServedModel
-from llamawire.engine.errors import InvalidArgument, NotImplementedYet, Unsupported
 from llamawire.engine.job import Accepted, Finished, Job, Update
 from llamawire.engine.options import Options, has_seed, resolve
 from llamawire.engine.prompting import RenderedPrompt, render
+from llamawire.engine.requests import ChatRequest, GenerateRequest, Request, check
 from llamawire.engine.run import Run
 from llamawire.engine.runner import Runner
 from llamawire.engine.scheduler import LoadedModel, Scheduler
 from llamawire.engine.settings import Settings
 
-__all__ = ["Completion", "CompletionRequest", "Completions"]
+__all__ = ["Completion", "Completions"]
 
 T = TypeVar("T")
 
-PROMPT_TOKENS_MAX = 1 << 24
 NO_SHIFT_FAMILIES = ("deepseek2",)
 """Families whose context cannot be shifted well, so that the default is not to."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompletionRequest:
-    """What a client asks for. `prompt_tokens`, if given, stands in place of `prompt`."""
-
-    model: str
-    prompt: str = ""
-    prompt_tokens: tuple[int, ...] | None = None
-    suffix: str = ""
-    images: tuple[bytes, ...] = ()
-    system: str = ""
-    template: str = ""
-    raw: bool = False
-    context: tuple[int, ...] | None = None
-    format: str = ""
-    options: Mapping[str, object] = field(default_factory=dict)
-    keep_alive_s: float | None = None
-    truncate: bool = True
-    shift: bool | None = None
-    think: bool | None = None
-    logprobs: bool = False
-    timeout_s: float | None = None
 
 
 class Completion:
@@ -66,6 +42,7 @@ class Completion:
         self.load_ns = 0
         self._arrived_ns = arrived_ns
         self._run: Run | None = None
+        self._reader: AnswerReader = PlainAnswer()
         self._skip_bos = 0
 
     @property
@@ -73,8 +50,9 @@ class Completion:
         """Since the request arrived."""
         return time.monotonic_ns() - self._arrived_ns
 
-    def start(self, run: Run, *, skip_bos: bool) -> None:
+    def start(self, run: Run, reader: AnswerReader, *, skip_bos: bool) -> None:
         self._run = run
+        self._reader = reader
         self._skip_bos = int(skip_bos)
 
     async def updates(self) -> AsyncIterator[list[Update]]:
@@ -87,7 +65,8 @@ class Completion:
             for update in ready:
                 if isinstance(update, Accepted):
                     self.accepted = update
-            yield ready
+            if shown := self._reader.read(ready):
+                yield shown
             if isinstance(ready[-1], Finished):
                 return
 
@@ -108,7 +87,7 @@ class Completions:
         self._settings = settings
 
     @contextlib.asynccontextmanager
-    async def begin(self, request: CompletionRequest) -> AsyncIterator[Completion]:
+    async def begin(self, request: Request) -> AsyncIterator[Completion]:
         """A completion that holds its model until the block ends."""
         arrived_ns = time.monotonic_ns()
         deadline = Deadline(request.timeout_s)
@@ -122,6 +101,7 @@ class Completions:
                 runner = await deadline.limit(stack.enter_async_context(lease))
                 completion.load_ns = completion.elapsed_ns
                 prompt = await deadline.limit(self._prompt(request, completion, runner))
+                reader = answer_reader(request, model, prompt)
             except asyncio.TimeoutError:
                 yield completion
                 return
@@ -133,14 +113,15 @@ class Completions:
                 reproducible=has_seed(model.parameters, request.options),
             )
             run = runner.start(job)
-            completion.start(run, skip_bos=isinstance(prompt, str) and runner.loaded.adds_bos)
+            skip_bos = isinstance(prompt, str) and runner.loaded.adds_bos
+            completion.start(run, reader, skip_bos=skip_bos)
             try:
                 with deadline.calling(lambda: runner.expire(run)):
                     yield completion
             finally:
                 runner.cancel(run)
 
-    async def render(self, request: CompletionRequest) -> RenderedPrompt:
+    async def render(self, request: Request) -> RenderedPrompt:
         """The prompt that `begin` would decode. Loads the model, whose tokenizer it needs."""
         model = await self._model(request.model)
         check(request, model)
@@ -184,44 +165,29 @@ class Completions:
         )
 
     async def _prompt(
-        self, request: CompletionRequest, completion: Completion, runner: Runner
+        self, request: Request, completion: Completion, runner: Runner
     ) -> str | tuple[int, ...]:
-        if request.prompt_tokens is not None:
+        if isinstance(request, GenerateRequest) and request.prompt_tokens is not None:
             return request.prompt_tokens
         rendered = await render(request, completion.model, completion.options.num_ctx, runner)
         completion.messages_dropped_count = rendered.messages_dropped_count
         return rendered.text
 
 
-def check(request: CompletionRequest, model: ServedModel) -> None:
-    """What can be said before the model is loaded."""
-    contradicts = request.system or request.template or request.context
-    if (request.raw or request.prompt_tokens is not None) and contradicts:
-        raise InvalidArgument(
-            "raw mode does not support template, system, or context", reason="RAW_CONFLICT"
-        )
-    if request.prompt_tokens is not None and not 0 < len(request.prompt_tokens) < PROMPT_TOKENS_MAX:
-        raise InvalidArgument(
-            f"prompt_tokens must have 1 to {PROMPT_TOKENS_MAX - 1} ids", field="prompt_tokens"
-        )
-    if request.think and "thinking" not in model.capabilities:
-        raise Unsupported(request.model, model.name.full, "thinking")
-    if "completion" not in model.capabilities:
-        raise Unsupported(request.model, model.name.full, "completion")
-    if request.suffix and "insert" not in model.capabilities:
-        raise Unsupported(request.model, model.name.full, "insert")
-    for name, is_given in (
-        ("a model with adapters", model.stored.adapters),
-        ("images", request.images),
-        ("format", request.format),
-        ("logprobs", request.logprobs),
-        ("think", request.think),
-    ):
-        if is_given:
-            raise NotImplementedYet(name)
+def answer_reader(
+    request: Request, model: ServedModel, prompt: str | tuple[int, ...]
+) -> AnswerReader:
+    """Parses the answer where there is something to find in it."""
+    format_ = model.output_format
+    tools = request.tools if isinstance(request, ChatRequest) else ()
+    thinks = format_.thinking is not None and "thinking" in model.capabilities
+    if not (tools or format_.has_channels or (thinks and request.think is not False)):
+        return PlainAnswer()
+    text = prompt if isinstance(prompt, str) else ""
+    return ParsedAnswer(format_.parser(tools=tools, think=request.think, prompt=text))
 
 
-def shifts(request: CompletionRequest, model: ServedModel) -> bool:
+def shifts(request: Request, model: ServedModel) -> bool:
     if request.shift is not None:
         return request.shift
     return model.details.family not in NO_SHIFT_FAMILIES

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from llamawire.engine.options import Options
+from llamawire.engine.prompt import ToolCall
 
 __all__ = ["Accepted", "Finished", "Job", "Journal", "Piece", "Update"]
 
@@ -48,10 +49,15 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text that became certain at one step, and the tokens it is made of."""
+    """Text that became certain at one step, and the tokens it is made of.
+
+    A worker gives text only; what of it is thinking and what a call is found in the daemon.
+    """
 
     text: str
     token_ids: tuple[int, ...]
+    thinking: str = ""
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

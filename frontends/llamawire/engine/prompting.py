@@ -1,8 +1,9 @@
 """From a request to the text that the model sees.
 
-Four ways: `raw` is the prompt itself; a suffix makes it a text with a gap; a request's own template
-renders system and prompt; else the model's template renders the conversation, whose oldest messages
-are dropped while it is too long.
+A prompt goes four ways: `raw` is sent as it is; a suffix makes it a text with a gap; a request's
+own template renders system and prompt; else it is the last message of a conversation. A
+conversation goes through the model's template, and its oldest messages are dropped while it is too
+long.
 """
 
 from __future__ import annotations
@@ -11,49 +12,31 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Protocol
 
 from llamawire.engine.catalog import ServedModel
 from llamawire.engine.errors import InvalidArgument, Unsupported
 from llamawire.engine.prompt import (
     DEFAULT_TEMPLATE,
-    GoPrompt,
-    JinjaPrompt,
     Message,
     PromptTemplate,
     TemplateError,
     TemplateSyntaxError,
+    ThinkValue,
+    Tool,
     Truncated,
+    chat_messages,
     generate_messages,
     truncate,
+    without_old_thinking,
 )
+from llamawire.engine.requests import ChatRequest, GenerateRequest, Request
 from llamawire.engine.runner import Runner
+from llamawire.engine.templates import go_prompt, jinja_prompt
 
-__all__ = ["RenderRequest", "RenderedPrompt", "check_template", "render", "template_capabilities"]
+__all__ = ["RenderedPrompt", "render"]
 
-TEMPLATES_CACHED_MAX = 64
-
-
-class RenderRequest(Protocol):
-    """The part of a completion request that makes its prompt."""
-
-    @property
-    def prompt(self) -> str: ...
-    @property
-    def suffix(self) -> str: ...
-    @property
-    def images(self) -> tuple[bytes, ...]: ...
-    @property
-    def system(self) -> str: ...
-    @property
-    def template(self) -> str: ...
-    @property
-    def raw(self) -> bool: ...
-    @property
-    def context(self) -> tuple[int, ...] | None: ...
-    @property
-    def truncate(self) -> bool: ...
+FAMILIES_THAT_FORGET = ("qwen3",)
+"""Families that were taught not to see the thinking of earlier turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,71 +48,95 @@ class RenderedPrompt:
     messages_dropped_count: int = 0
 
 
-@lru_cache(TEMPLATES_CACHED_MAX)
-def go_prompt(text: str) -> GoPrompt:
-    return GoPrompt(text)
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Messages on their way into a template. `before` is text that comes in front of it all."""
 
-
-@lru_cache(TEMPLATES_CACHED_MAX)
-def jinja_prompt(text: str, bos: str, eos: str) -> JinjaPrompt:
-    return JinjaPrompt(text, bos, eos)
-
-
-def check_template(text: str) -> None:
-    """Raises TemplateError with Go's text if it does not parse."""
-    go_prompt(text)
-
-
-def template_capabilities(text: str) -> set[str]:
-    """What a Go template uses; ValueError if it does not parse."""
-    try:
-        prompt = go_prompt(text)
-    except TemplateError as error:
-        raise ValueError(str(error)) from error
-    used = {
-        "tools": prompt.supports_tools,
-        "insert": prompt.supports_suffix,
-        "thinking": prompt.thinking_tags is not None,
-    }
-    return {name for name, is_used in used.items() if is_used}
+    messages: Sequence[Message]
+    tools: Sequence[Tool] = ()
+    think: ThinkValue = None
+    before: str = ""
+    may_drop: bool = True
 
 
 async def render(
-    request: RenderRequest, model: ServedModel, num_ctx: int, runner: Runner
+    request: Request, model: ServedModel, num_ctx: int, runner: Runner
 ) -> RenderedPrompt:
     """The prompt of a request. InvalidArgument for templates that fail, the worker's errors."""
-    if request.raw:
-        return RenderedPrompt(request.prompt)
-    if request.suffix:
-        with template_errors():
-            return RenderedPrompt(render_gap(request, model))
     with template_errors():
-        template = prompt_template(request, model, runner)
-    before = await context_text(request, runner)
+        if isinstance(request, ChatRequest):
+            conversation = chat_conversation(request, model)
+            template = model_template(model, runner)
+        else:
+            assert isinstance(request, GenerateRequest)
+            if request.raw:
+                return RenderedPrompt(request.prompt)
+            if request.suffix:
+                return RenderedPrompt(render_gap(request, model))
+            conversation = await prompt_conversation(request, model, runner)
+            own = request.template
+            template = go_prompt(own) if own else model_template(model, runner)
+        return await render_conversation(conversation, template, num_ctx, runner)
+
+
+def chat_conversation(request: ChatRequest, model: ServedModel) -> Conversation:
+    messages = chat_messages(
+        request.messages, model_system=model.system, model_messages=stored_messages(model)
+    )
+    if model.details.family in FAMILIES_THAT_FORGET or model.name.model == "deepseek-r1":
+        messages = without_old_thinking(messages)
+    return Conversation(
+        messages, request.tools, rendered_think(request, model), may_drop=request.truncate
+    )
+
+
+async def prompt_conversation(
+    request: GenerateRequest, model: ServedModel, runner: Runner
+) -> Conversation:
     messages = generate_messages(
         request.prompt,
         images=request.images,
         system=request.system,
         model_system=model.system,
-        model_messages=[Message(m.role, m.content) for m in model.messages],
+        model_messages=stored_messages(model),
         has_context=request.context is not None,
     )
-    kept = Truncated(tuple(messages), 0)
-    with template_errors():
-        if request.truncate and not request.template:
-            kept = await fitting(messages, template, before, num_ctx, runner)
-        text = await asyncio.to_thread(template.render, kept.messages)
-    if runner.loaded.adds_bos and runner.loaded.bos_text:
-        # A GGUF's own template may write BOS, which the tokenizer adds as well.
-        text = text.removeprefix(runner.loaded.bos_text)
+    return Conversation(
+        messages,
+        think=rendered_think(request, model),
+        before=await context_text(request, runner),
+        may_drop=request.truncate and not request.template,
+    )
+
+
+async def render_conversation(
+    conversation: Conversation, template: PromptTemplate, num_ctx: int, runner: Runner
+) -> RenderedPrompt:
+    """The prompt, of as many of the newest messages as fit into `num_ctx` tokens."""
+
+    def text(messages: Sequence[Message]) -> str:
+        rendered = template.render(messages, tools=conversation.tools, think=conversation.think)
+        if runner.loaded.adds_bos and runner.loaded.bos_text:
+            # A GGUF's own template may write BOS, which the tokenizer adds as well.
+            rendered = rendered.removeprefix(runner.loaded.bos_text)
+        return conversation.before + rendered
+
+    async def count(messages: Sequence[Message]) -> int:
+        rendered = await asyncio.to_thread(text, messages)
+        # A token is a byte or more, so a text this short needs no look at the tokenizer.
+        if len(rendered.encode()) < num_ctx:
+            return 0
+        return len(await runner.tokenize(rendered, add_special=False, parse_special=True))
+
+    kept = Truncated(tuple(conversation.messages), 0)
+    if conversation.may_drop:
+        kept = await truncate(conversation.messages, num_ctx, count)
     images = sum(len(message.images) for message in kept.messages)
-    return RenderedPrompt(before + text, images, kept.dropped)
+    return RenderedPrompt(await asyncio.to_thread(text, kept.messages), images, kept.dropped)
 
 
-def prompt_template(request: RenderRequest, model: ServedModel, runner: Runner) -> PromptTemplate:
-    """The request's template, else the model's, else the one in the file of the weights."""
-    if request.template:
-        return go_prompt(request.template)
+def model_template(model: ServedModel, runner: Runner) -> PromptTemplate:
+    """The model's own template, else the one in the file of its weights."""
     if model.go_template is not None:
         return go_prompt(model.go_template)
     if model.chat_template is not None:
@@ -137,7 +144,19 @@ def prompt_template(request: RenderRequest, model: ServedModel, runner: Runner) 
     return go_prompt(DEFAULT_TEMPLATE)
 
 
-def render_gap(request: RenderRequest, model: ServedModel) -> str:
+def rendered_think(request: Request, model: ServedModel) -> ThinkValue:
+    """What the template is told: models that think do so unless they are asked not to."""
+    think = request.think
+    if think is None and "thinking" in model.capabilities:
+        think = True
+    return model.output_format.rendered_think(think)
+
+
+def stored_messages(model: ServedModel) -> list[Message]:
+    return [Message(message.role, message.content) for message in model.messages]
+
+
+def render_gap(request: GenerateRequest, model: ServedModel) -> str:
     """The prompt for what stands between prompt and suffix; neither system nor messages count."""
     text = request.template or model.go_template
     template = go_prompt(text) if text is not None else None
@@ -148,30 +167,11 @@ def render_gap(request: RenderRequest, model: ServedModel) -> str:
     return model.fill_in.render(request.prompt, request.suffix)
 
 
-async def context_text(request: RenderRequest, runner: Runner) -> str:
+async def context_text(request: GenerateRequest, runner: Runner) -> str:
     """The text of an earlier answer's ids, which goes in front of the prompt."""
     if not request.context:
         return ""
     return (await runner.detokenize(list(request.context))).decode(errors="replace")
-
-
-async def fitting(
-    messages: Sequence[Message],
-    template: PromptTemplate,
-    before: str,
-    num_ctx: int,
-    runner: Runner,
-) -> Truncated:
-    """The messages that fit into the context, the newest and all of the system's."""
-
-    async def count(some: Sequence[Message]) -> int:
-        text = before + await asyncio.to_thread(template.render, some)
-        # A token is a byte or more, so a text this short needs no look at the tokenizer.
-        if len(text.encode()) < num_ctx:
-            return 0
-        return len(await runner.tokenize(text, add_special=False, parse_special=True))
-
-    return await truncate(messages, num_ctx, count)
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from grpc_reflection.v1alpha import reflection
 from llamawire.engine.build import build_id
 from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.completion import Completions
-from llamawire.engine.prompting import template_capabilities
 from llamawire.engine.rpc.generation import GenerationServicer
 from llamawire.engine.rpc.health import HealthServicer
 from llamawire.engine.rpc.local import local_stub
@@ -28,6 +27,7 @@ from llamawire.engine.runner import LoadSettings, Runner
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.settings import Settings
 from llamawire.engine.store import BoxModel, Library, ModelName, StoreError
+from llamawire.engine.templates import template_capabilities
 from llamawire.engine.worker_process import WorkerPool
 from llamawire.rest import (
     Address,

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
 
-from llamawire.engine.completion import Completion, CompletionRequest
+from llamawire.engine.catalog import described
+from llamawire.engine.completion import Completion
 from llamawire.engine.errors import InvalidArgument
 from llamawire.engine.job import Accepted, Finished, Piece, Update
 from llamawire.engine.options import Options
+from llamawire.engine.prompt import ThinkValue
+from llamawire.engine.requests import GenerateRequest
 from llamawire.engine.scheduler import LoadedModel
-from llamawire.engine.store import Details, ListedModel
-from llamawire.v1 import generation_pb2, model_pb2, options_pb2
+from llamawire.engine.store import Details, ListedModel, MetadataValue, Scalar, ShownModel
+from llamawire.v1 import generation_pb2, model_pb2, model_service_pb2, options_pb2
 
 __all__ = [
-    "completion_request",
+    "finished_message",
+    "generate_reply",
     "given_options",
+    "grouped",
     "keep_alive_s",
     "loaded_message",
     "model_message",
-    "response_messages",
+    "read_generate",
+    "read_think",
+    "show_message",
+    "started_message",
+    "struct_values",
+    "timeout_s",
 ]
 
 REASONS = {
@@ -41,14 +54,30 @@ CAPABILITIES = {
     "audio": model_pb2.CAPABILITY_AUDIO,
 }
 
+# The field of a MetadataValue for each of GGUF's kinds of values.
+METADATA_FIELDS = {
+    0: "unsigned",
+    1: "integer",
+    2: "unsigned",
+    3: "integer",
+    4: "unsigned",
+    5: "integer",
+    6: "number32",
+    7: "flag",
+    8: "text",
+    10: "unsigned",
+    11: "integer",
+    12: "number",
+}
+
 
 # ---- requests ------------------------------------------------------------------------------------
 
 
-def completion_request(request: generation_pb2.GenerateRequest) -> CompletionRequest:
+def read_generate(request: generation_pb2.GenerateRequest) -> GenerateRequest:
     """The request as the engine reads it; InvalidArgument names a field that cannot be."""
     kind = request.WhichOneof("input")
-    return CompletionRequest(
+    return GenerateRequest(
         model=request.model,
         prompt=request.prompt if kind != "prompt_tokens" else "",
         prompt_tokens=tuple(request.prompt_tokens.ids) if kind == "prompt_tokens" else None,
@@ -63,10 +92,18 @@ def completion_request(request: generation_pb2.GenerateRequest) -> CompletionReq
         keep_alive_s=keep_alive_s(request.keep_alive) if request.HasField("keep_alive") else None,
         truncate=request.truncate if request.HasField("truncate") else True,
         shift=request.shift if request.HasField("shift") else None,
-        think=request.think.enabled if request.HasField("think") else None,
+        think=read_think(request.think) if request.HasField("think") else None,
         logprobs=request.HasField("logprobs"),
         timeout_s=timeout_s(request.timeout) if request.HasField("timeout") else None,
     )
+
+
+def read_think(think: generation_pb2.Think) -> ThinkValue:
+    if not think.enabled:
+        return False
+    if think.level not in ("", "low", "medium", "high", "max"):
+        raise InvalidArgument("think.level must be low, medium, high or max", field="think.level")
+    return cast("ThinkValue", think.level) if think.level else True
 
 
 def given_options(options: options_pb2.Options) -> dict[str, object]:
@@ -89,29 +126,55 @@ def timeout_s(duration: Duration) -> float:
     return seconds
 
 
+def struct_values(struct: Struct) -> dict[str, object]:
+    """A Struct's numbers are doubles; whole ones become ints again, as JSON had them."""
+    return {key: whole(value) for key, value in MessageToDict(struct).items()}
+
+
+def whole(value: object) -> object:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, list):
+        return [whole(each) for each in value]
+    if isinstance(value, dict):
+        return {key: whole(each) for key, each in value.items()}
+    return value
+
+
 # ---- replies -------------------------------------------------------------------------------------
 
 
-def response_messages(
-    completion: Completion, updates: Iterable[Update], *, return_context: bool
-) -> Iterable[generation_pb2.GenerateResponse]:
-    """The fewest messages that carry `updates`: pieces that are ready together travel together."""
-    pieces: list[generation_pb2.Piece] = []
+def grouped(updates: Iterable[Update]) -> Iterator[Accepted | list[Piece] | Finished]:
+    """Pieces that are ready together travel together."""
+    pieces: list[Piece] = []
     for update in updates:
         if isinstance(update, Piece):
-            pieces.append(generation_pb2.Piece(text=update.text, token_ids=update.token_ids))
-        elif isinstance(update, Accepted):
-            yield generation_pb2.GenerateResponse(started=started_message(completion, update))
-        else:
-            if pieces:
-                yield generation_pb2.GenerateResponse(pieces=generation_pb2.Pieces(pieces=pieces))
-                pieces = []
-            finished = finished_message(completion, update)
-            if return_context:
-                finished.context.ids.extend(completion.context_ids())
-            yield generation_pb2.GenerateResponse(finished=finished)
+            pieces.append(update)
+            continue
+        if pieces:
+            yield pieces
+            pieces = []
+        yield update
     if pieces:
-        yield generation_pb2.GenerateResponse(pieces=generation_pb2.Pieces(pieces=pieces))
+        yield pieces
+
+
+def generate_reply(
+    completion: Completion, group: Accepted | list[Piece] | Finished, *, return_context: bool
+) -> generation_pb2.GenerateResponse:
+    """One message of the stream that answers a prompt."""
+    if isinstance(group, Accepted):
+        return generation_pb2.GenerateResponse(started=started_message(completion, group))
+    if isinstance(group, Finished):
+        finished = finished_message(completion, group)
+        if return_context:
+            finished.context.ids.extend(completion.context_ids())
+        return generation_pb2.GenerateResponse(finished=finished)
+    pieces = [
+        generation_pb2.Piece(text=each.text, token_ids=each.token_ids, thinking=each.thinking)
+        for each in group
+    ]
+    return generation_pb2.GenerateResponse(pieces=generation_pb2.Pieces(pieces=pieces))
 
 
 def started_message(completion: Completion, accepted: Accepted) -> generation_pb2.Started:
@@ -194,4 +257,44 @@ def details_message(details: Details) -> model_pb2.ModelDetails:
         quantization_level=details.quantization_level,
         context_length=details.context_length,
         embedding_length=details.embedding_length,
+    )
+
+
+def show_message(shown: ShownModel) -> model_service_pb2.ShowModelResponse:
+    model = shown.model
+    return model_service_pb2.ShowModelResponse(
+        model=model_message(described(model)),
+        licenses=model.licenses,
+        modelfile=shown.modelfile,
+        parameters=shown.parameters,
+        template=shown.template,
+        system=shown.system,
+        messages=[
+            model_pb2.StoredMessage(role=message.role, content=message.content)
+            for message in model.messages
+        ],
+        model_info={key: metadata_message(value) for key, value in shown.info.items()},
+        projector_info={
+            key: metadata_message(value) for key, value in shown.projector_info.items()
+        },
+        tensors=[
+            model_pb2.Tensor(name=tensor.name, type=tensor.type_name, shape=tensor.shape)
+            for tensor in shown.tensors
+        ],
+        requires=model.config.requires,
+        remote_model=model.config.remote_model,
+        remote_host=model.config.remote_host,
+    )
+
+
+def metadata_message(value: MetadataValue) -> model_pb2.MetadataValue:
+    field = METADATA_FIELDS[value.kind]
+    if isinstance(value, Scalar):
+        return model_pb2.MetadataValue(**{field: value.value})  # type: ignore[arg-type]
+    if isinstance(value.elements, bytes):
+        return model_pb2.MetadataValue(data=value.elements)
+    elements = value.elements or ()
+    values = [model_pb2.MetadataValue(**{field: item}) for item in elements]  # type: ignore[arg-type]
+    return model_pb2.MetadataValue(
+        array=model_pb2.MetadataArray(values=values, omitted=value.elements is None)
     )

@@ -8,9 +8,10 @@ from typing import Any
 import grpc
 
 from llamawire.engine.completion import Completions
-from llamawire.engine.rpc.convert import completion_request, response_messages
+from llamawire.engine.rpc.convert import generate_reply, grouped, read_generate
+from llamawire.engine.rpc.convert_chat import chat_reply, read_chat
 from llamawire.engine.rpc.status import failures_as_status
-from llamawire.v1 import generation_pb2
+from llamawire.v1 import chat_pb2, generation_pb2
 from llamawire.v1 import generation_service_pb2 as pb
 from llamawire.v1 import generation_service_pb2_grpc as pb_grpc
 
@@ -30,17 +31,26 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[generation_pb2.GenerateResponse]:
         async with (
             failures_as_status(context),
-            self._completions.begin(completion_request(request)) as completion,
+            self._completions.begin(read_generate(request)) as completion,
         ):
             async for updates in completion.updates():
-                for message in response_messages(
-                    completion, updates, return_context=request.return_context
-                ):
-                    yield message
+                for group in grouped(updates):
+                    yield generate_reply(completion, group, return_context=request.return_context)
+
+    async def Chat(
+        self, request: chat_pb2.ChatRequest, context: Context
+    ) -> AsyncIterator[chat_pb2.ChatResponse]:
+        async with (
+            failures_as_status(context),
+            self._completions.begin(read_chat(request)) as completion,
+        ):
+            async for updates in completion.updates():
+                for group in grouped(updates):
+                    yield chat_reply(completion, group)
 
     async def Render(self, request: pb.RenderRequest, context: Context) -> pb.RenderResponse:
         async with failures_as_status(context):
-            rendered = await self._completions.render(completion_request(request.generate))
+            rendered = await self._completions.render(read_generate(request.generate))
             return pb.RenderResponse(
                 prompt=rendered.text,
                 image_count=rendered.image_count,

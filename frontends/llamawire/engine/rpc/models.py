@@ -7,17 +7,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import grpc
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
 
 from llamawire.engine.catalog import Catalog
 from llamawire.engine.completion import Completions
-from llamawire.engine.prompting import check_template
 from llamawire.engine.rpc.convert import (
     given_options,
     keep_alive_s,
     loaded_message,
     model_message,
+    struct_values,
+    show_message,
 )
 from llamawire.engine.rpc.status import failures_as_status
 from llamawire.engine.scheduler import Scheduler
@@ -29,6 +28,7 @@ from llamawire.engine.store import (
     Progress,
     create,
 )
+from llamawire.engine.templates import check_template, detect_template
 from llamawire.v1 import model_service_pb2 as pb
 from llamawire.v1 import model_service_pb2_grpc as pb_grpc
 
@@ -71,7 +71,8 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         self, request: pb.CreateModelRequest, context: Context
     ) -> AsyncIterator[pb.CreateModelResponse]:
         async with failures_as_status(context):
-            steps = create(self._library, create_request(request), check_template)
+            wanted = create_request(request)
+            steps = create(self._library, wanted, check_template, detect_template)
             async for progress in in_thread(steps):
                 yield pb.CreateModelResponse(
                     status=progress.status,
@@ -120,6 +121,20 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
             exists = await asyncio.to_thread(self._library.blobs.exists, request.digest)
             return pb.HasBlobResponse(exists=exists)
 
+    async def ShowModel(
+        self, request: pb.ShowModelRequest, context: Context
+    ) -> pb.ShowModelResponse:
+        async with failures_as_status(context):
+            return await asyncio.to_thread(self._shown, request)
+
+    def _shown(self, request: pb.ShowModelRequest) -> pb.ShowModelResponse:
+        """Blocks, and with the lists of a large vocabulary for seconds."""
+        options = struct_values(request.options)
+        shown = self._catalog.show(
+            request.model, verbose=request.verbose, system=request.system, options=options
+        )
+        return show_message(shown)
+
     async def ListLoaded(
         self, request: pb.ListLoadedRequest, context: Context
     ) -> pb.ListLoadedResponse:
@@ -157,21 +172,6 @@ def create_request(request: pb.CreateModelRequest) -> CreateRequest:
         requires=request.requires,
         info=struct_values(request.info),
     )
-
-
-def struct_values(struct: Struct) -> dict[str, object]:
-    """A Struct's numbers are doubles; whole ones become ints again, as JSON had them."""
-    return {key: whole(value) for key, value in MessageToDict(struct).items()}
-
-
-def whole(value: object) -> object:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    if isinstance(value, list):
-        return [whole(each) for each in value]
-    if isinstance(value, dict):
-        return {key: whole(each) for key, each in value.items()}
-    return value
 
 
 async def in_thread(steps: Iterator[Progress]) -> AsyncIterator[Progress]:

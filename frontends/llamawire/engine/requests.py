@@ -1,0 +1,112 @@
+"""What a client may ask of a model, and the checks that need no loaded model.
+
+The order of the checks is Ollama's; the first that fails answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llamawire.engine.catalog import ServedModel
+from llamawire.engine.errors import InvalidArgument, NotImplementedYet, Unsupported
+from llamawire.engine.prompt import Message, ThinkValue, Tool
+
+__all__ = ["ChatRequest", "GenerateRequest", "Request", "check"]
+
+PROMPT_TOKENS_MAX = 1 << 24
+MESSAGES_MAX = 16_384
+TOOLS_MAX = 1_024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What every request has. None: not given."""
+
+    model: str
+    format: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+    keep_alive_s: float | None = None
+    truncate: bool = True
+    shift: bool | None = None
+    think: ThinkValue = None
+    logprobs: bool = False
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateRequest(Request):
+    """A prompt. `prompt_tokens`, if given, stands in place of `prompt`."""
+
+    prompt: str = ""
+    prompt_tokens: tuple[int, ...] | None = None
+    suffix: str = ""
+    images: tuple[bytes, ...] = ()
+    system: str = ""
+    template: str = ""
+    raw: bool = False
+    context: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatRequest(Request):
+    """A conversation, oldest message first."""
+
+    messages: tuple[Message, ...] = ()
+    tools: tuple[Tool, ...] = ()
+
+
+def check(request: Request, model: ServedModel) -> None:
+    """Raises InvalidArgument, Unsupported or NotImplementedYet for what cannot be served."""
+    if isinstance(request, GenerateRequest):
+        check_contradictions(request)
+    for capability, is_wanted in wanted_capabilities(request):
+        if is_wanted and capability not in model.capabilities:
+            raise Unsupported(request.model, model.name.full, capability)
+    if isinstance(request, ChatRequest):
+        check_sizes(request)
+    for name, is_given in (
+        ("a model with adapters", model.stored.adapters),
+        ("images", has_images(request)),
+        ("format", request.format),
+        ("logprobs", request.logprobs),
+    ):
+        if is_given:
+            raise NotImplementedYet(name)
+
+
+def wanted_capabilities(request: Request) -> list[tuple[str, bool]]:
+    """In the order in which a missing one is told. Any model may be told not to think."""
+    return [
+        ("thinking", bool(request.think)),
+        ("completion", True),
+        ("insert", isinstance(request, GenerateRequest) and bool(request.suffix)),
+        ("tools", isinstance(request, ChatRequest) and bool(request.tools)),
+    ]
+
+
+def check_contradictions(request: GenerateRequest) -> None:
+    contradicts = request.system or request.template or request.context
+    if (request.raw or request.prompt_tokens is not None) and contradicts:
+        raise InvalidArgument(
+            "raw mode does not support template, system, or context", reason="RAW_CONFLICT"
+        )
+    if request.prompt_tokens is not None and not 0 < len(request.prompt_tokens) < PROMPT_TOKENS_MAX:
+        raise InvalidArgument(
+            f"prompt_tokens must have 1 to {PROMPT_TOKENS_MAX - 1} ids", field="prompt_tokens"
+        )
+
+
+def check_sizes(request: ChatRequest) -> None:
+    if not request.messages:
+        raise InvalidArgument("messages must have at least one message", field="messages")
+    if len(request.messages) > MESSAGES_MAX:
+        raise InvalidArgument(f"messages must be at most {MESSAGES_MAX}", field="messages")
+    if len(request.tools) > TOOLS_MAX:
+        raise InvalidArgument(f"tools must be at most {TOOLS_MAX}", field="tools")
+
+
+def has_images(request: Request) -> bool:
+    if isinstance(request, ChatRequest):
+        return any(message.images for message in request.messages)
+    return isinstance(request, GenerateRequest) and bool(request.images)

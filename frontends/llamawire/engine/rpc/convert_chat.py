@@ -1,0 +1,93 @@
+"""Conversations: the engine's dataclasses and the public messages."""
+
+from __future__ import annotations
+
+import json
+
+from google.protobuf.json_format import ParseDict
+
+from llamawire.engine.completion import Completion
+from llamawire.engine.errors import InvalidArgument
+from llamawire.engine.job import Accepted, Finished, Piece
+from llamawire.engine.prompt import Message, Tool, ToolCall
+from llamawire.engine.requests import ChatRequest
+from llamawire.engine.rpc.convert import (
+    finished_message,
+    given_options,
+    keep_alive_s,
+    read_think,
+    started_message,
+    struct_values,
+    timeout_s,
+)
+from llamawire.v1 import chat_pb2 as pb
+
+__all__ = ["chat_reply", "read_chat"]
+
+
+def read_chat(request: pb.ChatRequest) -> ChatRequest:
+    """The request as the engine reads it; InvalidArgument names a field that cannot be."""
+    return ChatRequest(
+        model=request.model,
+        messages=tuple(read_message(message) for message in request.messages),
+        tools=tuple(read_tool(tool, index) for index, tool in enumerate(request.tools)),
+        format=request.format.WhichOneof("kind") or "",
+        options=given_options(request.options),
+        keep_alive_s=keep_alive_s(request.keep_alive) if request.HasField("keep_alive") else None,
+        truncate=request.truncate if request.HasField("truncate") else True,
+        shift=request.shift if request.HasField("shift") else None,
+        think=read_think(request.think) if request.HasField("think") else None,
+        logprobs=request.HasField("logprobs"),
+        timeout_s=timeout_s(request.timeout) if request.HasField("timeout") else None,
+    )
+
+
+def read_message(message: pb.ChatMessage) -> Message:
+    return Message(
+        role=message.role.lower(),
+        content=message.content,
+        thinking=message.thinking,
+        images=tuple(message.images),
+        tool_calls=tuple(
+            ToolCall(call.name, struct_values(call.arguments), call.id, call.index)
+            for call in message.tool_calls
+        ),
+        tool_name=message.tool_name,
+        tool_call_id=message.tool_call_id,
+    )
+
+
+def read_tool(tool: pb.Tool, index: int) -> Tool:
+    field = f"tools[{index}].parameters_json_schema"
+    try:
+        parameters = json.loads(tool.parameters_json_schema or "{}")
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"{field} is not JSON: {error}", field=field) from error
+    if not isinstance(parameters, dict):
+        raise InvalidArgument(f"{field} must be an object", field=field)
+    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
+    return Tool.from_json({"type": "function", "function": function})
+
+
+def chat_reply(completion: Completion, group: Accepted | list[Piece] | Finished) -> pb.ChatResponse:
+    """One message of the stream that answers a conversation."""
+    if isinstance(group, Accepted):
+        return pb.ChatResponse(started=started_message(completion, group))
+    if isinstance(group, Finished):
+        return pb.ChatResponse(finished=finished_message(completion, group))
+    return pb.ChatResponse(pieces=pb.ChatPieces(pieces=[piece_message(each) for each in group]))
+
+
+def piece_message(piece: Piece) -> pb.ChatPiece:
+    return pb.ChatPiece(
+        content=piece.text,
+        thinking=piece.thinking,
+        tool_calls=[call_message(call) for call in piece.calls],
+        token_ids=piece.token_ids,
+    )
+
+
+def call_message(call: ToolCall) -> pb.ToolCall:
+    message = pb.ToolCall(id=call.id, index=call.index, name=call.name)
+    ParseDict(dict(call.arguments), message.arguments)
+    return message
