@@ -7,7 +7,7 @@ SOURCES := $(shell find frontends pyx proto -name '*.proto' -o -name '*.p[yx]x' 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e bench tiny check clean peer
+.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e bench tiny check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

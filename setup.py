@@ -83,6 +83,13 @@ def download_llama_cpp(folder: Path) -> Path:
     return next(folder.glob("*.tar.gz"))
 
 
+def copy_licenses(vendor: Path, target: Path) -> None:
+    """llama.cpp's licence, and those of what it carries, go where its machine code goes."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in (vendor / "LICENSE", *(vendor / "licenses").iterdir()):
+        shutil.copyfile(path, target / f"llama.cpp-{path.name}")
+
+
 def unpack_llama_cpp(archive: Path, target: Path, paths: tuple[str, ...]) -> None:
     """Unpacks `paths` of the llama.cpp inside `archive` into `target`; empty paths: all of it."""
     shutil.rmtree(target, ignore_errors=True)
@@ -155,6 +162,8 @@ class build_native(build_ext):
         if subprocess.run(command).returncode != 0:
             raise BuildError("the C++ build failed; the compiler's words stand above")
         (output / "build_id").write_text(build_id() + "\n")
+        if output.is_relative_to(Path(self.build_lib).resolve()):
+            copy_licenses(vendor, output / "licenses")
 
     def check_tools(self) -> None:
         if not (shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")):
