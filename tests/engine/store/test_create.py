@@ -337,14 +337,16 @@ def test_bytes_that_are_no_gguf_are_refused(library: Library, make: Make) -> Non
     assert str(refused(make, files={"a.bin": blob})) == "unknown type"
 
 
-def test_split_files_and_second_models_are_refused(
+def test_second_models_and_split_adapters_are_refused(
     library: Library, make: Make, tmp_path: Path, minimal_gguf: bytes
 ) -> None:
-    keys = {"general.architecture": "llama", "split.count": 2}
+    keys = {"general.architecture": "llama", "split.count": 2, "split.no": 0}
     split = upload(library, write_gguf(tmp_path / "s", keys))
-    assert "is not supported yet" in str(refused(make, files={"a-00001-of-00002.gguf": split}))
     one = library.blobs.put(minimal_gguf).digest
     assert "second model" in str(refused(make, files={"a.gguf": one, "b.gguf": one}))
+    adapters = {"l-00001-of-00002.gguf": split}
+    error = refused(make, files={"a.gguf": one}, adapters=adapters)
+    assert "cannot be an adapter" in str(error)
 
 
 def test_an_absent_base_is_an_error_after_a_line(library: Library) -> None:

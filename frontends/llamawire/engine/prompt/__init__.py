@@ -6,6 +6,7 @@ write it down. Nothing here does I/O, and everything may be used from any thread
 """
 
 from llamawire.engine.prompt.chat import chat_messages, without_old_thinking
+from llamawire.engine.prompt.detect import detect
 from llamawire.engine.prompt.errors import (
     TemplateError,
     TemplateExecutionError,
@@ -52,6 +53,7 @@ __all__ = [
     "ToolCall",
     "Truncated",
     "chat_messages",
+    "detect",
     "generate_messages",
     "image_marker",
     "mark_images",

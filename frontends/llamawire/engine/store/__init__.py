@@ -7,6 +7,7 @@ Everything is synchronous and may be called from any thread; asyncio calls it th
 from llamawire.engine.store.blobs import Blob, Blobs, BlobWriter, normalize_digest
 from llamawire.engine.store.box import BoxModel
 from llamawire.engine.store.capabilities import TemplateCapabilities, TemplateChoice
+from llamawire.engine.store.chat_template import ChatTemplate, DetectTemplate, NamedTemplate
 from llamawire.engine.store.create import CheckTemplate, create
 from llamawire.engine.store.create_request import CreateRequest, Progress
 from llamawire.engine.store.errors import (
@@ -36,6 +37,7 @@ from llamawire.engine.store.manifest import ConfigBlob, Layer, Manifest
 from llamawire.engine.store.message import Message
 from llamawire.engine.store.model import Details, ListedModel, StoredModel
 from llamawire.engine.store.names import ModelName, SourceName, parse_source
+from llamawire.engine.store.show import ListValue, MetadataValue, Scalar, ShownModel, show
 
 __all__ = [
     "Blob",
@@ -43,12 +45,14 @@ __all__ = [
     "BlobWriter",
     "Blobs",
     "BoxModel",
+    "ChatTemplate",
     "CheckTemplate",
     "ConfigBlob",
     "CorruptManifest",
     "CreateError",
     "CreateRequest",
     "Details",
+    "DetectTemplate",
     "DigestMismatch",
     "Gguf",
     "GgufArray",
@@ -58,12 +62,17 @@ __all__ = [
     "InvalidName",
     "Layer",
     "Library",
+    "ListValue",
     "ListedModel",
     "Manifest",
     "Message",
+    "MetadataValue",
     "ModelName",
     "ModelNotFound",
+    "NamedTemplate",
     "Progress",
+    "Scalar",
+    "ShownModel",
     "SourceName",
     "StoreBusy",
     "StoreError",
@@ -77,5 +86,6 @@ __all__ = [
     "normalize_digest",
     "parse_source",
     "read_gguf",
+    "show",
     "validate_gguf",
 ]

@@ -11,8 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from llamawire.engine.store.blobs import Blob
+from llamawire.engine.store.chat_template import ChatTemplate, DetectTemplate, NamedTemplate
 from llamawire.engine.store.config_override import override
-from llamawire.engine.store.create_parts import Parts, add_adapters, from_files, from_model
+from llamawire.engine.store.create_parts import (
+    Parts,
+    add_adapters,
+    add_template,
+    from_files,
+    from_model,
+)
 from llamawire.engine.store.create_request import (
     CreateRequest,
     Progress,
@@ -22,7 +29,7 @@ from llamawire.engine.store.create_request import (
 from llamawire.engine.store.errors import CreateError
 from llamawire.engine.store.layers import TextLayer, describe, text_layers
 from llamawire.engine.store.library import Library
-from llamawire.engine.store.manifest import CONFIG, ConfigBlob, Layer, Manifest
+from llamawire.engine.store.manifest import CONFIG, TEMPLATE, ConfigBlob, Layer, Manifest
 from llamawire.engine.store.names import ModelName
 
 __all__ = ["CheckTemplate", "create"]
@@ -31,10 +38,19 @@ __all__ = ["CheckTemplate", "create"]
 CheckTemplate = Callable[[str], None]
 
 
+def no_template(template: ChatTemplate) -> None:
+    """Finds a named template for nothing: every file is used with its own."""
+
+
 def create(
-    library: Library, request: CreateRequest, check_template: CheckTemplate
+    library: Library,
+    request: CreateRequest,
+    check_template: CheckTemplate,
+    detect_template: DetectTemplate = no_template,
 ) -> Iterator[Progress]:
     """Makes the model, telling of each step; the last line is `success`.
+
+    `detect_template` finds the Go template for what an uploaded file has in it.
 
     No lock is held between two lines, so the iterator may be left at any of them. Raises
     CreateError, InvalidName, InvalidDigest, BlobNotFound, InvalidGguf, CorruptManifest, OSError.
@@ -46,13 +62,17 @@ def create(
         parts = yield from from_model(library, request.base)
     else:
         parts = yield from from_files(library, request.files)
+        parts = add_template(library, parts, detect_template)
     parts = yield from add_adapters(library, parts, request.adapters)
     config = override(_config(parts, request), request.info).encode()
     texts = _text_layers(parts, request, check_template)
     layers = _kept_layers(parts, texts)
     source = parts.base.source if parts.base else library.blobs
+    kept = []
     for layer in layers:
-        yield _layer_line(library.store_layer(layer, source))
+        named = parts.named if layer.media_type == TEMPLATE else None
+        kept += [named.template.encode()] if named else []
+        yield _layer_line(library.store_layer(layer, source), named)
     for text in texts:
         blob = library.blobs.put(text.data)
         layers.append(Layer(text.media_type, blob.digest, blob.size))
@@ -60,7 +80,7 @@ def create(
     config_blob = library.blobs.put(config)
     yield Progress("writing manifest")
     manifest = Manifest(Layer(CONFIG, config_blob.digest, config_blob.size), tuple(layers))
-    library.install(name, manifest.encode(), [config, *(text.data for text in texts)])
+    library.install(name, manifest.encode(), [config, *kept, *(text.data for text in texts)])
     yield Progress("success")
 
 
@@ -100,6 +120,8 @@ def _kept_layers(parts: Parts, texts: list[TextLayer]) -> list[Layer]:
     return [layer for layer in parts.layers if layer.media_type not in replaced]
 
 
-def _layer_line(blob: Blob) -> Progress:
+def _layer_line(blob: Blob, named: NamedTemplate | None = None) -> Progress:
+    if named is not None:
+        return Progress(f"using autodetected template {named.name}")
     state = "creating new" if blob.is_new else "using existing"
     return Progress(f"{state} layer {blob.digest}")

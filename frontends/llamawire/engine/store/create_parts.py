@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from llamawire.engine.store.blobs import normalize_digest
+from llamawire.engine.store.chat_template import DetectTemplate, NamedTemplate, chat_template
 from llamawire.engine.store.create_request import Progress, is_clean_path, unsupported
+from llamawire.engine.store.create_split import Shard, merged, shard_of
 from llamawire.engine.store.errors import CreateError, ModelNotFound
 from llamawire.engine.store.gguf import Gguf, is_gguf, read_gguf, validate_gguf
 from llamawire.engine.store.layers import decode_parameters
 from llamawire.engine.store.library import Library
-from llamawire.engine.store.manifest import ADAPTER, MODEL, PARAMS, PROJECTOR, ConfigBlob, Layer
+from llamawire.engine.store.manifest import (
+    ADAPTER,
+    MODEL,
+    PARAMS,
+    PROJECTOR,
+    TEMPLATE,
+    ConfigBlob,
+    Layer,
+)
 from llamawire.engine.store.model import Entry
 from llamawire.engine.store.names import ModelName, parse_source
 
-__all__ = ["Parts", "add_adapters", "from_files", "from_model"]
+__all__ = ["Parts", "add_adapters", "add_template", "from_files", "from_model"]
 
 _MEDIA_TYPES = {"model": MODEL, "projector": PROJECTOR, "adapter": ADAPTER}
 
@@ -30,6 +40,7 @@ class Parts:
     config: ConfigBlob = field(default_factory=ConfigBlob)
     parameters: Mapping[str, object] = field(default_factory=dict)
     base: Entry | None = None
+    named: NamedTemplate | None = None  # The template among the layers, if it was found for them.
 
     def with_layer(self, layer: Layer, gguf: Gguf | None = None) -> Parts:
         parts = replace(self, layers=(*self.layers, layer))
@@ -43,7 +54,7 @@ class Parts:
 def from_files(
     library: Library, files: Mapping[str, str] | None
 ) -> Generator[Progress, None, Parts]:
-    """The parts that uploaded files are: one GGUF of weights, and projectors beside it.
+    """The parts that uploaded files are: the weights, whole or split, and projectors beside them.
 
     Raises CreateError, InvalidDigest, BlobNotFound, InvalidGguf, OSError.
     """
@@ -53,16 +64,40 @@ def from_files(
         raise unsupported("safetensors files are not supported yet; convert them to GGUF first")
     if not any(_may_be_gguf(library, path, digest) for path, digest in files.items()):
         raise CreateError("unknown type")
-    parts = Parts()
+    opened = []
     for path, digest in sorted(files.items()):
         yield Progress("parsing GGUF")
-        layer, gguf = _open(library, path, digest)
+        opened.append(_open(library, path, digest))
+    parts = Parts()
+    for group in _groups(opened):
+        shards = [file.shard for file in group if file.shard]
+        layer, gguf = group[0].layer, group[0].gguf
+        if shards:
+            blob, gguf = yield from merged(library, shards)
+            layer = Layer(_MEDIA_TYPES[gguf.role], blob.digest, blob.size)
         if layer.media_type == MODEL and parts.weights is not None:
-            raise unsupported(f'"{path}" is a second model; one file of weights is supported')
+            raise unsupported(
+                f'"{group[0].path}" is a second model; one file of weights is supported'
+            )
         parts = parts.with_layer(layer, gguf)
     if parts.weights is None:
         raise CreateError("no base model was found")
     return parts
+
+
+def add_template(library: Library, parts: Parts, detect: DetectTemplate) -> Parts:
+    """The parts with the named template that does what the one in the weights does, if any.
+
+    Raises InvalidGguf, OSError.
+    """
+    chat = chat_template(parts.weights) if parts.weights else None
+    named = detect(chat) if chat else None
+    if named is None:
+        return parts
+    blob = library.blobs.put(named.template.encode())
+    layer = Layer(TEMPLATE, blob.digest, blob.size)
+    stop = {"stop": list(named.stop)} if named.stop else {}
+    return replace(parts.with_layer(layer), named=named, parameters={**parts.parameters, **stop})
 
 
 def from_model(library: Library, base: str) -> Generator[Progress, None, Parts]:
@@ -99,10 +134,12 @@ def add_adapters(
         raise CreateError("only one adapter is currently supported")
     for path, digest in adapters.items():
         yield Progress("parsing GGUF")
-        layer, gguf = _open(library, path, digest)
-        if layer.media_type != ADAPTER:
+        file = _open(library, path, digest)
+        if file.shard:
+            raise unsupported(f'split GGUF "{path}" cannot be an adapter; merge it first')
+        if file.layer.media_type != ADAPTER:
             raise CreateError(f'"{path}" is not an adapter')
-        parts = parts.with_layer(layer, gguf)
+        parts = parts.with_layer(file.layer, file.gguf)
     return parts
 
 
@@ -110,17 +147,36 @@ def _may_be_gguf(library: Library, path: str, digest: str) -> bool:
     return path.endswith(".gguf") or is_gguf(library.blobs.require(digest))
 
 
-def _open(library: Library, path: str, digest: str) -> tuple[Layer, Gguf]:
+@dataclass(frozen=True)
+class _File:
+    """An uploaded file; if it is a shard, its layer is not one that a model can have."""
+
+    path: str
+    layer: Layer
+    gguf: Gguf
+    shard: Shard | None
+
+
+def _open(library: Library, path: str, digest: str) -> _File:
     blob = library.blobs.require(digest)
     if not is_gguf(blob):
         raise CreateError("supplied file was not in GGUF format")
-    gguf = validate_gguf(blob)
-    if (gguf.integer("split.count") or 0) > 1 or gguf.metadata.get("split.count", 0) not in (0, 1):
-        raise unsupported(
-            f'split GGUF "{path}" is not supported yet; merge it with llama-gguf-split --merge'
-        )
+    gguf = read_gguf(blob)
+    shard = shard_of(path, gguf)
+    if shard is None:
+        # Only the first shard has the metadata of the model: shards are validated as a whole.
+        gguf = validate_gguf(blob)
     layer = Layer(_MEDIA_TYPES[gguf.role], normalize_digest(digest), blob.stat().st_size)
-    return layer, gguf
+    return _File(path, layer, gguf, shard)
+
+
+def _groups(files: Iterable[_File]) -> list[list[_File]]:
+    """The files in order, the shards of one model together in the place of their first."""
+    groups: dict[object, list[_File]] = {}
+    for file in files:
+        key = file.shard.group if file.shard else file.path
+        groups.setdefault(key, []).append(file)
+    return list(groups.values())
 
 
 def _inherited(base: ConfigBlob, has_weights: bool) -> ConfigBlob:

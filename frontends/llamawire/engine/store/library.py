@@ -73,7 +73,7 @@ class Library:
         self._lower = lower
         self._lock = StoreLock(root / LOCK_FILE)
         self._reading = Reading(template_capabilities, prefer_go, GgufCache())
-        self._prune_replaced = prune_replaced
+        self.prunes_replaced = prune_replaced
 
     def list(self) -> list[ListedModel]:
         """All models, the latest first. What cannot be read is left out, with a warning."""
@@ -210,7 +210,7 @@ class Library:
         except (ModelNotFound, CorruptManifest):
             replaced = frozenset()
         self.manifests.write(name, data)
-        if self._prune_replaced:
+        if self.prunes_replaced:
             self._remove_unreferenced(replaced)
 
     def _remove_unreferenced(self, digests: frozenset[str]) -> None:

@@ -213,9 +213,16 @@ def parse_json(data: bytes) -> object:
     """JSON that lies on disk. Raises CorruptManifest, whatever the bytes are."""
     try:
         value: object = json.loads(data)
+        return _without_surrogates(value) if b"\\ud" in data.lower() else value
     except (ValueError, RecursionError) as error:
         raise CorruptManifest(f"not JSON: {error}") from error
-    return value
+
+
+def _without_surrogates(value: object) -> object:
+    """The value with U+FFFD for halves of surrogate pairs, which no other text format can say."""
+    text = json.dumps(value, ensure_ascii=False)
+    clean: object = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return clean
 
 
 def _text(fields: Mapping[str, object], key: str) -> str:

@@ -69,6 +69,9 @@ class Manifests:
     def read(self, name: ModelName) -> bytes:
         """The bytes on disk. Raises ModelNotFound, CorruptManifest."""
         try:
+            # A pipe would keep its reader waiting for ever.
+            if not self.path(name).is_file():
+                raise ModelNotFound(name.display)
             with self.path(name).open("rb") as file:
                 data = file.read(MANIFEST_BYTES_MAX + 1)
         except OSError as error:

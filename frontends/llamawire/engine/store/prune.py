@@ -2,7 +2,8 @@
 
 A file in `blobs` goes if no manifest names it and it is older than an hour: younger ones may
 belong to a model that is just being made, by us or by an Ollama beside us. If a single manifest
-cannot be read, nothing goes, since nobody knows what it names.
+cannot be read, nothing goes, since nobody knows what it names. The files of one download are as
+old as the youngest of them: its finished parts are not written to any more.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ def prune(blobs: Blobs, manifests: Manifests, now: float) -> list[str]:
     except (StoreError, OSError) as error:
         log.warning("nothing is pruned: %s", error)
         return []
+    unused = [entry for entry in blobs.files() if not _is_used(entry.name, used)]
+    young = {_download(entry.name) for entry in unused if not _is_old(entry, now)}
     removed = []
-    for entry in blobs.files():
-        if not _is_used(entry.name, used) and _remove_if_old(entry, now):
+    for entry in unused:
+        if _download(entry.name) not in young and _remove(entry):
             removed.append(entry.name)
     manifests.remove_empty_folders()
     return removed
@@ -58,10 +61,21 @@ def _is_used(file_name: str, used: set[str]) -> bool:
         return False
 
 
-def _remove_if_old(entry: os.DirEntry[str], now: float) -> bool:
+def _download(file_name: str) -> str:
+    """What the files of one download have in common; any other file's own name."""
+    blob, separator, _ = file_name.partition("-partial")
+    return blob + separator
+
+
+def _is_old(entry: os.DirEntry[str], now: float) -> bool:
     try:
-        if now - entry.stat(follow_symlinks=False).st_mtime <= GRACE_S:
-            return False
+        return now - entry.stat(follow_symlinks=False).st_mtime > GRACE_S
+    except FileNotFoundError:
+        return True
+
+
+def _remove(entry: os.DirEntry[str]) -> bool:
+    try:
         os.unlink(entry.path)
     except FileNotFoundError:
         return False

@@ -5,6 +5,7 @@ from llamawire.engine.store.gguf.header import (
     Gguf,
     GgufArray,
     GgufValue,
+    KeyPlace,
     TensorInfo,
     human_count,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "GgufArray",
     "GgufCache",
     "GgufValue",
+    "KeyPlace",
     "TensorInfo",
     "human_count",
     "is_gguf",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llamawire.engine.store.gguf.cursor import Cursor
@@ -19,6 +19,7 @@ __all__ = [
     "Gguf",
     "GgufArray",
     "GgufValue",
+    "KeyPlace",
     "TensorInfo",
     "decode_text",
     "human_count",
@@ -42,6 +43,15 @@ class GgufArray:
 
 
 GgufValue = int | float | bool | str | GgufArray
+
+
+@dataclass(frozen=True)
+class KeyPlace:
+    """Where a key and its value lie in the file, and of which kind the value is."""
+
+    kind: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ class Gguf:
     metadata: Mapping[str, GgufValue]
     tensors: tuple[TensorInfo, ...] = ()
     data_offset: int = 0
+    places: Mapping[str, KeyPlace] = field(default_factory=dict, repr=False)
 
     @property
     def architecture(self) -> str:

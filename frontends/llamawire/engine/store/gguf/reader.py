@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ from llamawire.engine.store.gguf.header import (
     Gguf,
     GgufArray,
     GgufValue,
+    KeyPlace,
     TensorInfo,
     decode_text,
     shape_value,
@@ -55,14 +57,18 @@ def _read(path: Path, file: BinaryIO, only_head: bool) -> Gguf:
     _check_count("tensors", tensor_count, TENSORS_MAX)
     _check_count("keys", key_count, KEYS_MAX)
     metadata: dict[str, GgufValue] = {}
+    places: dict[str, KeyPlace] = {}
     kept = _Kept()
     for _ in range(key_count):
+        start = cursor.position
         key = kept.text(cursor.string())
         if only_head and key.startswith("tokenizer.") and "general.architecture" in metadata:
             return Gguf(path, version, order, cursor.file_size, metadata)
         if key in metadata:
             raise InvalidGguf(f'GGUF key "{key}" appears twice')
-        metadata[key] = _read_value(cursor, kept)
+        kind = cursor.u32()
+        metadata[key] = _read_value(cursor, kind, kept)
+        places[key] = KeyPlace(kind, start, cursor.position)
     head = Gguf(path, version, order, cursor.file_size, metadata)
     if only_head:
         return head
@@ -70,7 +76,7 @@ def _read(path: Path, file: BinaryIO, only_head: bool) -> Gguf:
     data_offset = _align(cursor.position, head.alignment)
     for tensor in tensors:
         _check_bounds(tensor, data_offset, cursor.file_size)
-    return Gguf(path, version, order, cursor.file_size, metadata, tensors, data_offset)
+    return replace(head, tensors=tensors, data_offset=data_offset, places=places)
 
 
 def _read_format(cursor: Cursor) -> tuple[int, str]:
@@ -105,8 +111,7 @@ class _Kept:
         return decode_text(raw)
 
 
-def _read_value(cursor: Cursor, kept: _Kept) -> GgufValue:
-    kind = cursor.u32()
+def _read_value(cursor: Cursor, kind: int, kept: _Kept) -> GgufValue:
     if kind == STRING:
         return kept.text(cursor.string())
     if kind == ARRAY:
