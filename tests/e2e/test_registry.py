@@ -1,0 +1,141 @@
+"""A model goes to a real registry and comes back, through the daemon."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.daemon import Daemon
+from engine.store.registry.docker_registry import (
+    DockerRegistry,
+    docker_registry,
+    needs_docker_registry,
+)
+from llamawire.v1 import model_service_pb2 as pb
+
+pytestmark = needs_docker_registry
+
+Start = Callable[..., Daemon]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[DockerRegistry]:
+    with docker_registry(tmp_path / "registry") as server:
+        yield server
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[DockerRegistry]:
+    with docker_registry(tmp_path / "secure", has_tls=True, has_password=True) as server:
+        yield server
+
+
+def digest_of(daemon: Daemon, name: str) -> str:
+    models = daemon.request("GET", "/api/tags").json["models"]
+    return next(str(model["digest"]) for model in models if model["name"] == name)
+
+
+def transfer(daemon: Daemon, route: str, name: str, **fields: Any) -> list[Any]:
+    answer = daemon.post(f"/api/{route}", {"model": name, "insecure": True} | fields)
+    assert answer.lines[-1] == {"status": "success"}, answer.body
+    return answer.lines
+
+
+def test_there_and_back(start_daemon: Start, registry: DockerRegistry) -> None:
+    daemon = start_daemon()
+    name = f"{registry.host}/library/tiny:latest"
+    daemon.post("/api/copy", {"source": "tiny", "destination": name})
+    options = {"seed": 1, "num_predict": 12}
+    before = daemon.generate(model=name, prompt="Hi", options=options).json["response"]
+    digest = digest_of(daemon, name)
+    pushed = transfer(daemon, "push", name)
+    assert [line["status"] for line in (pushed[0], pushed[-2])] == [
+        "retrieving manifest", "pushing manifest",
+    ]  # fmt: skip
+    assert daemon.request("DELETE", "/api/delete", {"model": name}).status == 200
+    assert daemon.generate(model=name, prompt="Hi").status == 404
+    pulled = transfer(daemon, "pull", name)
+    assert [line["status"] for line in (pulled[0], *pulled[-3:])] == [
+        "pulling manifest", "verifying sha256 digest", "writing manifest", "success",
+    ]  # fmt: skip
+    assert digest_of(daemon, name) == digest
+    assert daemon.generate(model=name, prompt="Hi", options=options).json["response"] == before
+
+
+def test_over_grpc_with_tls_and_a_password(start_daemon: Start, secure: DockerRegistry) -> None:
+    daemon = start_daemon(SSL_CERT_FILE=str(secure.certificate))
+    name = f"{secure.host}/library/tiny:latest"
+    daemon.post("/api/copy", {"source": "tiny", "destination": name})
+    credentials = pb.RegistryCredentials(username="tester", password="secret")
+    with daemon.models() as models:
+        push = pb.PushModelRequest(model=name, credentials=credentials)
+        assert [reply.status for reply in models.PushModel(push)][-1] == "success"
+        pull = pb.PullModelRequest(model=name, credentials=credentials)
+        assert [reply.status for reply in models.PullModel(pull)][-1] == "success"
+
+
+def test_a_mirror_and_a_base_that_is_not_there(
+    start_daemon: Start, registry: DockerRegistry
+) -> None:
+    daemon = start_daemon(LLAMAWIRE_REGISTRY_MIRROR=f"http://{registry.host}")
+    name = f"{registry.host}/library/far:latest"
+    daemon.post("/api/copy", {"source": "tiny", "destination": name})
+    transfer(daemon, "push", name)
+    answer = daemon.post("/api/create", {"model": "near", "from": "far", "system": "Be brief."})
+    statuses = [line.get("status") for line in answer.lines]
+    assert statuses[0] == "pulling manifest"
+    assert statuses[-1] == "success"
+    assert {"near:latest", "far:latest"} <= {
+        model["name"] for model in daemon.request("GET", "/api/tags").json["models"]
+    }
+
+
+def test_a_base_that_is_nowhere(start_daemon: Start, registry: DockerRegistry) -> None:
+    daemon = start_daemon()
+    base = f"http://{registry.host}/library/nothing"
+    answer = daemon.post("/api/create", {"model": "near", "from": base})
+    assert answer.lines == [
+        {"status": "pulling manifest"},
+        {"error": "pull model manifest: file does not exist"},
+    ]
+    answer = daemon.post("/api/create", {"model": "near", "from": base, "stream": False})
+    assert answer.status == 500
+
+
+def hang_up_after_a_line(daemon: Daemon, name: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.rest_port, timeout=30)
+    body = json.dumps({"model": name, "insecure": True})
+    connection.request("POST", "/api/pull", body)
+    answer = connection.getresponse()
+    while b'"completed"' not in answer.readline():
+        pass
+    connection.close()
+
+
+def test_a_daemon_that_is_killed_goes_on_where_it_was(
+    start_daemon: Start, registry: DockerRegistry, tmp_path: Path
+) -> None:
+    first = start_daemon()
+    gguf = tmp_path / "large.gguf"
+    tiny = Path(__file__).parents[2] / "models" / "tiny" / "tiny.gguf"
+    # Bytes behind the last tensor are nobody's; they make it large enough to be interrupted.
+    gguf.write_bytes(tiny.read_bytes() + random.Random(3).randbytes(150_000_000))
+    name = f"{registry.host}/library/large:latest"
+    first.add_model(name, gguf)
+    transfer(first, "push", name)
+    models = {"LLAMAWIRE_MODELS": str(tmp_path / "elsewhere")}
+    second = start_daemon(**models, LLAMAWIRE_TRANSFER_PART_BYTES="16777216")
+    hang_up_after_a_line(second, name)
+    time.sleep(0.05)
+    second.kill()
+    third = start_daemon(**models)
+    lines = [line for line in transfer(third, "pull", name) if "digest" in line]
+    assert lines[0].get("completed", 0) > 0
+    assert digest_of(third, name) == digest_of(first, name)
