@@ -63,6 +63,14 @@ class Rest:
     async def generate(self, **body: Any) -> Reply:
         return await self.request("POST", "/api/generate", {"model": "tiny", **body})
 
+    async def chat(self, *messages: Any, **body: Any) -> Reply:
+        """A text is a message of the user's."""
+        given = [{"role": "user", "content": one} if isinstance(one, str) else one
+                 for one in messages]  # fmt: skip
+        if given:
+            body["messages"] = given
+        return await self.request("POST", "/api/chat", {"model": "tiny", **body})
+
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         self.writers.append(writer)
@@ -93,7 +101,7 @@ async def start(request: pytest.FixtureRequest) -> AsyncIterator[Start]:
         async def stubs(engine: FakeEngine) -> Stubs:
             if request.param == "in process":
                 local: Any = LocalStub(engine)
-                return Stubs(local, local, local)
+                return Stubs(local, local, local, local)
             server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
             add_to_server(engine, server)
             port = server.add_insecure_port("127.0.0.1:0")

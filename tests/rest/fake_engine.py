@@ -13,6 +13,9 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from llamawire.v1 import (
+    chat_pb2,
+    embedding_service_pb2,
+    embedding_service_pb2_grpc,
     generation_pb2,
     generation_service_pb2,
     generation_service_pb2_grpc,
@@ -35,6 +38,9 @@ MODEL = model_pb2.Model(
     capabilities=[model_pb2.CAPABILITY_COMPLETION],
     full_name="registry.ollama.ai/library/tiny:latest",
 )  # fmt: skip
+
+
+STREAMING = frozenset(("Generate", "Chat", "CreateModel", "PullModel", "PushModel"))
 
 
 class Failed(Exception):
@@ -97,15 +103,63 @@ def hello() -> list[object]:
     ]  # fmt: skip
 
 
+def chat_started(**fields: object) -> chat_pb2.ChatResponse:
+    return chat_pb2.ChatResponse(started=generation_pb2.Started(**fields))
+
+
+def chat_pieces(*found: chat_pb2.ChatPiece | str) -> chat_pb2.ChatResponse:
+    """Pieces; a text is a piece of content."""
+    all_ = [chat_pb2.ChatPiece(content=one) if isinstance(one, str) else one for one in found]
+    return chat_pb2.ChatResponse(pieces=chat_pb2.ChatPieces(pieces=all_))
+
+
+def chat_finished(**fields: object) -> chat_pb2.ChatResponse:
+    fields.setdefault("reason", generation_pb2.FINISH_REASON_STOP)
+    return chat_pb2.ChatResponse(finished=generation_pb2.Finished(**fields))
+
+
+def chat_hello() -> list[object]:
+    return [
+        chat_started(),
+        chat_pieces("Hel"),
+        chat_pieces("lo", "!"),
+        chat_finished(
+            prompt_count=18, generated_count=3, total_ns=15790734, load_ns=1569612,
+            prompt_ns=11838000, generate_ns=629000,
+        ),
+    ]  # fmt: skip
+
+
+def tool_call(
+    name: str, arguments: dict[str, object], index: int = 0, id_: str = "call_r0zjq7px"
+) -> chat_pb2.ToolCall:
+    call = chat_pb2.ToolCall(id=id_, index=index, name=name)
+    call.arguments.update(arguments)
+    return call
+
+
 @dataclass
 class FakeEngine:
     """What it was asked stands in `requests`; what it answers can be set."""
 
     answer: list[object] = field(default_factory=hello)
+    chat_answer: list[object] = field(default_factory=lambda: chat_hello())
     failures: dict[str, Failed] = field(default_factory=dict)
     requests: list[object] = field(default_factory=list)
     model: model_pb2.Model = field(default_factory=lambda: MODEL)
     models: list[model_pb2.Model] = field(default_factory=list)
+    rendered: generation_service_pb2.RenderResponse = field(
+        default_factory=lambda: generation_service_pb2.RenderResponse(prompt="<rendered>")
+    )
+    shown: model_service_pb2.ShowModelResponse = field(
+        default_factory=lambda: model_service_pb2.ShowModelResponse(model=MODEL)
+    )
+    embedded: embedding_service_pb2.EmbedResponse = field(
+        default_factory=embedding_service_pb2.EmbedResponse
+    )
+    ranked: embedding_service_pb2.RerankResponse = field(
+        default_factory=embedding_service_pb2.RerankResponse
+    )
     loaded: list[model_pb2.LoadedModel] = field(default_factory=list)
     progress: list[object] = field(default_factory=list)
     blobs: set[str] = field(default_factory=set)
@@ -134,7 +188,22 @@ class FakeEngine:
         async for message in self._play(self.answer):
             yield message
 
+    async def Chat(self, request: object) -> AsyncIterator[object]:
+        self._note(request)
+        async for message in self._play(self.chat_answer):
+            yield message
+
     async def CreateModel(self, request: object) -> AsyncIterator[object]:
+        self._note(request)
+        async for message in self._play(self.progress):
+            yield message
+
+    async def PullModel(self, request: object) -> AsyncIterator[object]:
+        self._note(request)
+        async for message in self._play(self.progress):
+            yield message
+
+    async def PushModel(self, request: object) -> AsyncIterator[object]:
         self._note(request)
         async for message in self._play(self.progress):
             yield message
@@ -157,7 +226,25 @@ class FakeEngine:
 
     async def Render(self, request: object) -> object:
         self._note(request)
-        return generation_service_pb2.RenderResponse(prompt="<rendered>", image_count=0)
+        return self.rendered
+
+    async def Tokenize(self, request: generation_service_pb2.TokenizeRequest) -> object:
+        self._note(request)
+        ids = list(request.text.encode())
+        return generation_service_pb2.TokenizeResponse(tokens=generation_pb2.TokenIds(ids=ids))
+
+    async def Detokenize(self, request: generation_service_pb2.DetokenizeRequest) -> object:
+        self._note(request)
+        text = bytes(request.tokens.ids).decode()
+        return generation_service_pb2.DetokenizeResponse(text=text)
+
+    async def Embed(self, request: object) -> object:
+        self._note(request)
+        return self.embedded
+
+    async def Rerank(self, request: object) -> object:
+        self._note(request)
+        return self.ranked
 
     async def ListModels(self, request: object) -> object:
         self._note(request)
@@ -166,6 +253,10 @@ class FakeEngine:
     async def GetModel(self, request: object) -> object:
         self._note(request)
         return model_service_pb2.GetModelResponse(model=self.model)
+
+    async def ShowModel(self, request: object) -> object:
+        self._note(request)
+        return self.shown
 
     async def CopyModel(self, request: object) -> object:
         self._note(request)
@@ -240,7 +331,7 @@ class LocalStub:
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         method = getattr(self._engine, name)
-        if name in ("Generate", "CreateModel"):
+        if name in STREAMING:
             return lambda request: LocalStream(method(request))
 
         async def call(request: object) -> object:
@@ -280,15 +371,16 @@ def streaming(method: Callable[[object], AsyncIterator[object]]) -> Callable[...
 
 
 def add_to_server(engine: FakeEngine, server: grpc.aio.Server) -> None:
-    """The engine's methods as the three servicers."""
+    """The engine's methods as servicers."""
     for module, name in (
         (generation_service_pb2_grpc, "GenerationService"),
+        (embedding_service_pb2_grpc, "EmbeddingService"),
         (model_service_pb2_grpc, "ModelService"),
         (server_service_pb2_grpc, "ServerService"),
     ):
         base = getattr(module, f"{name}Servicer")
         methods = {
-            rpc: (streaming if rpc in ("Generate", "CreateModel") else unary)(getattr(engine, rpc))
+            rpc: (streaming if rpc in STREAMING else unary)(getattr(engine, rpc))
             for rpc in vars(base)
             if rpc[0].isupper() and hasattr(engine, rpc)
         }

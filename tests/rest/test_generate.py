@@ -163,6 +163,38 @@ async def test_what_is_absent_or_null_stays_absent(rest: Rest) -> None:
     assert names == {"model", "prompt", "options", "return_context"}
 
 
+async def test_thinking_has_lines_of_its_own(rest: Rest) -> None:
+    thought = generation_pb2.Piece(thinking="a & b")
+    both = generation_pb2.Piece(thinking="c", text="d")
+    found = generation_pb2.Pieces(pieces=[thought, both])
+    rest.engine.answer = [generation_pb2.GenerateResponse(pieces=found), pieces("e"), finished()]
+    reply = await rest.generate(prompt="p", think=True)
+    assert asked(rest).think.enabled
+    assert b'"response":"","thinking":"a \\u0026 b","done":false}' in reply.body
+    assert b'"response":"d","thinking":"c","done":false}' in reply.body
+    whole = await rest.generate(prompt="p", think="low", stream=False)
+    assert asked(rest).think.level == "low"
+    assert list(whole.json)[2:5] == ["response", "thinking", "done"]
+    assert (whole.json["response"], whole.json["thinking"]) == ("de", "a & bc")
+
+
+async def test_logprobs_ride_on_the_line_of_their_piece(rest: Rest) -> None:
+    entry = generation_pb2.TokenLogprob(token=b"a", logprob=-1.5)
+    piece = generation_pb2.Piece(text="a", logprobs=[entry])
+    found = generation_pb2.Pieces(pieces=[piece, piece])
+    rest.engine.answer = [
+        generation_pb2.GenerateResponse(pieces=found),
+        finished(total_ns=5, prompt_dropped_count=1),
+    ]
+    reply = await rest.generate(prompt="p", logprobs=True)
+    one = b'{"token":"a","logprob":-1.5,"bytes":[97]}'
+    assert reply.body.count(b'"response":"a","done":false,"logprobs":[' + one + b"]}") == 2
+    assert "logprobs" not in reply.lines[-1]
+    whole = await rest.generate(prompt="p", logprobs=True, stream=False)
+    tail = b'"total_duration":5,"logprobs":[' + one + b"," + one + b'],"prompt_dropped_count":1}'
+    assert whole.body.endswith(tail)
+
+
 async def test_an_empty_context_counts_as_given(rest: Rest) -> None:
     await rest.generate(prompt="p", context=[])
     assert asked(rest).HasField("context")
@@ -264,9 +296,9 @@ async def test_what_looks_wrong_and_is_not(rest: Rest, body: dict[str, Any]) -> 
     assert not asked(rest).HasField("format")
 
 
-@pytest.mark.parametrize("field", ["format", "images", "suffix", "logprobs", "think"])
+@pytest.mark.parametrize("field", ["format", "images", "suffix", "logprobs"])
 async def test_what_is_not_built_yet_is_named(rest: Rest, field: str) -> None:
-    values = {"format": "json", "images": ["YQ=="], "suffix": "s", "logprobs": True, "think": True}
+    values = {"format": "json", "images": ["YQ=="], "suffix": "s", "logprobs": True}
     rest.engine.answer = [
         Failed("NOT_IMPLEMENTED", code=grpc.StatusCode.UNIMPLEMENTED, field=field)
     ]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamawire.rest import gojson
-from llamawire.rest.convert import read_create, read_generate
+from llamawire.rest.convert import read_create
+from llamawire.rest.convert_generate import read_generate
 from llamawire.rest.durations import parse_duration
 from llamawire.rest.goscan import DEPTH_MAX, scan
 from llamawire.rest.gotext import quote, quote_byte, unquote_json

@@ -104,12 +104,6 @@ async def test_paths_are_decoded_and_queries_ignored(rest: Rest, path: str) -> N
     assert answer.endswith(b'{"models":[]}')
 
 
-async def test_what_is_not_built_yet_says_so(rest: Rest) -> None:
-    reply = await rest.request("POST", "/api/chat", {})
-    assert reply.status == 501
-    assert reply.error == "/api/chat is not implemented by this version of llamawire"
-
-
 async def test_content_type_and_authorization_are_not_looked_at(rest: Rest) -> None:
     body = {"model": "tiny", "prompt": "p"}
     for headers in ({"Content_Type": "text/html"}, {"Authorization": "Basic x"}):

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from . import host
+from . import host, openai
 from .blobs import BlobHandlers
 from .cors import Cors
+from .embedding import EmbeddingHandlers
 from .errors import RestError
 from .generation import GenerationHandlers
 from .gojson import DecodeError
@@ -24,8 +25,11 @@ from .ndjson import json_response
 from .routing import Handler, Router
 from .server import ServerHandlers
 from .settings import RestSettings
+from .show import ShowHandlers
 from .stubs import Stubs
 from .times import UtcStamp
+from .tokens import TokenHandlers
+from .transfers import TransferHandlers
 
 __all__ = ["LISTENER", "SETTINGS", "Listener", "create_app"]
 
@@ -73,22 +77,41 @@ def create_app(
 
 def _routes(stubs: Stubs, stamp: UtcStamp) -> Router:
     generation = GenerationHandlers(stubs, stamp)
+    embedding = EmbeddingHandlers(stubs)
     models = ModelHandlers(stubs, stamp)
     blobs = BlobHandlers(stubs)
     server = ServerHandlers(stubs)
+    shown = ShowHandlers(stubs)
+    transfers = TransferHandlers(stubs)
+    tokens = TokenHandlers(stubs)
+    compatible = openai.OpenAIHandlers(stubs, stamp)
+    embedded = openai.EmbeddingHandlers(stubs)
     router = Router()
     router.add("/", GET=server.root, HEAD=server.root)
     router.add("/api/version", GET=server.version, HEAD=server.version)
     router.add("/api/status", GET=server.status)
     router.add("/api/generate", POST=generation.generate)
+    router.add("/api/chat", POST=generation.chat)
+    router.add("/api/tokenize", POST=tokens.tokenize)
+    router.add("/api/detokenize", POST=tokens.detokenize)
+    router.add("/api/embed", POST=embedding.embed)
+    router.add("/api/embeddings", POST=embedding.embeddings)
+    router.add("/api/rerank", POST=embedding.rerank)
     router.add("/api/tags", GET=models.tags, HEAD=models.tags)
     router.add("/api/ps", GET=models.ps)
     router.add("/api/create", POST=models.create)
+    router.add("/api/show", POST=shown.show)
     router.add("/api/copy", POST=models.copy)
+    router.add("/api/pull", POST=transfers.pull)
+    router.add("/api/push", POST=transfers.push)
     router.add("/api/delete", DELETE=models.delete)
     router.add("/api/blobs/:digest", POST=blobs.upload, HEAD=blobs.head)
-    for noun in ("chat", "embed", "embeddings", "show", "pull", "push"):
-        router.add(f"/api/{noun}", POST=server.not_implemented)
+    router.add("/v1/chat/completions", POST=compatible.chat_completions)
+    router.add("/v1/completions", POST=compatible.completions)
+    router.add("/v1/embeddings", POST=embedded.embeddings)
+    router.add("/v1/rerank", POST=embedded.rerank)
+    router.add("/v1/models", GET=compatible.models)
+    router.add("/v1/models/:model", GET=compatible.model)
     return router
 
 
@@ -126,16 +149,15 @@ def _check_host(router: Router) -> Middleware:
 def _answer_errors(settings: RestSettings) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = openai.error_response if request.path.startswith("/v1/") else _error_response
         try:
             return await handler(request)
-        except RestError as error:
-            return _error_response(error)
-        except DecodeError as error:
-            return _error_response(RestError(400, str(error)))
+        except (RestError, DecodeError) as error:
+            return answer(error)
         except web.HTTPRequestEntityTooLarge:
             limit = settings.body_bytes_max
             text = f"the request body is larger than the limit of {limit} bytes"
-            return _error_response(RestError(413, text))
+            return answer(RestError(413, text))
         except (web.HTTPException, ConnectionError):
             raise
         except Exception:
@@ -144,12 +166,14 @@ def _answer_errors(settings: RestSettings) -> Middleware:
             if request.writer.output_size:
                 raise
             logger.exception("%s %s has failed", request.method, request.path)
-            return _error_response(RestError(500, "internal error"))
+            return answer(RestError(500, "internal error"))
 
     return middleware
 
 
-def _error_response(error: RestError) -> web.Response:
+def _error_response(error: RestError | DecodeError) -> web.Response:
+    if isinstance(error, DecodeError):
+        return json_response({"error": str(error)}, status=400)
     response = json_response({"error": error.text}, status=error.status)
     if error.retry_after_s is not None:
         response.headers[hdrs.RETRY_AFTER] = str(error.retry_after_s)

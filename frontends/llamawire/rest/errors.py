@@ -87,12 +87,19 @@ _TABLE: Mapping[str, _Row] = {
     "RAW_CONFLICT": _Row(400, "raw mode does not support template, system, or context"),
     "UNSUPPORTED_CAPABILITY": _Row(400, "{full_name} does not support {capability}"),
     "UNSUPPORTED_CAPABILITY/completion": _Row(400, '"{sent}" does not support generate'),
+    "UNSUPPORTED_CAPABILITY/embedding": _Row(
+        501, "This server does not support embeddings. Start it with `--embeddings`"
+    ),
+    "UNSUPPORTED_CAPABILITY/rerank": _Row(
+        501, "This server does not support reranking. Start it with `--reranking`"
+    ),
     "UNSUPPORTED_CAPABILITY/thinking": _Row(400, '"{sent}" does not support thinking'),
     "NOT_IMPLEMENTED": _Row(400),
     "NOT_IMPLEMENTED/field": _Row(400, "{field} is not supported by this version of llamawire"),
     "INVALID_OPTION": _Row(400),
     "INVALID_OPTION/type": _Row(500, 'option "{option}" must be of type {expected}'),
     "INVALID_OPTION/strings": _Row(500, 'option "{option}" must be of an array of strings'),
+    "INVALID_FORMAT": _Row(400, from_runner=True),
     "INVALID_TEMPLATE": _Row(500),
     "TEMPLATE_FAILED": _Row(500),
     "PROMPT_TOO_LONG": _Row(
@@ -108,6 +115,7 @@ _TABLE: Mapping[str, _Row] = {
         "length",
         from_runner=True,
     ),
+    "INPUT_TOO_LONG": _Row(400, "the input length exceeds the context length"),
     "QUEUE_FULL": _Row(503, "server busy, please try again.  maximum pending requests exceeded"),
     "LOAD_FAILED": _Row(500),
     "LOAD_TIMEOUT": _Row(500),
@@ -123,12 +131,32 @@ _TABLE: Mapping[str, _Row] = {
     "CORRUPT_MANIFEST": _Row(500),
     "STORE_BUSY": _Row(503),
     "READ_ONLY": _Row(403),
+    "REGISTRY_UNREACHABLE": _Row(500),
+    "REGISTRY_REFUSED": _Row(500),
+    "REGISTRY_UNAUTHORIZED": _Row(500),
+    "REGISTRY_MISBEHAVED": _Row(500),
+    "NOT_IN_REGISTRY": _Row(500),
+    "DOWNLOAD_CORRUPT": _Row(500),
+    "DISK_FULL": _Row(500),
     "STORE_FAILED": _Row(500),
     "INTERNAL": _Row(500, from_runner=True),
 }
 # Where a route has its own words.
 _ROUTES: Mapping[str, Mapping[str, _Row]] = {
     "generate": {"MODEL_REQUIRED": _Row(404, "model '{sent}' not found")},
+    "chat": {"UNSUPPORTED_CAPABILITY/completion": _Row(400, '"{sent}" does not support chat')},
+    "embed": {
+        "MODEL_REQUIRED": _Row(404, "model '{sent}' not found"),
+        "MODEL_NOT_FOUND": _Row(404, 'model "{sent}" not found, try pulling it first'),
+    },
+    "embeddings": {
+        "MODEL_NOT_FOUND": _Row(404, 'model "{sent}" not found, try pulling it first'),
+        "INVALID_ARGUMENT": _Row(500),
+        "INPUT_TOO_LONG": _Row(500, "the input length exceeds the context length"),
+        "UNSUPPORTED_CAPABILITY/embedding": _Row(
+            500, "This server does not support embeddings. Start it with `--embeddings`"
+        ),
+    },
     "create": {
         "MODEL_REQUIRED": _Row(400, "invalid model name"),
         "INVALID_DIGEST": _Row(500, "invalid digest format"),
@@ -140,7 +168,14 @@ _ROUTES: Mapping[str, Mapping[str, _Row]] = {
         "INVALID_MODEL_NAME": _Row(400, "{place} {quoted} is invalid"),
         "MODEL_NOT_FOUND": _Row(404, 'model "{sent}" not found'),
     },
+    "show": {"MODEL_NOT_FOUND": _Row(404, "model '{model}' not found")},
     "delete": {"INVALID_MODEL_NAME": _Row(400, "name {quoted} is invalid")},
+    # What is wrong is found after the first line; without one, upstream knows but one status.
+    "pull": {"INVALID_DIGEST": _Row(500, "invalid digest format"), "INVALID_GGUF": _Row(500)},
+    "push": {
+        "INVALID_MODEL_NAME": _Row(500),
+        "MODEL_NOT_FOUND": _Row(500, "open {path}: no such file or directory"),
+    },
 }
 # Errors without a reason: a proxy's, the channel's, or an older engine's.
 _CODES: Mapping[grpc.StatusCode, _Row] = {
@@ -234,9 +269,10 @@ def mid_stream_text(err: grpc.aio.AioRpcError, route: str, sent: str) -> str:
     return rest_error(err, route, sent).text
 
 
-def capability_error(capability: str, sent: str, full_name: str) -> str:
+def capability_error(capability: str, route: str, sent: str, full_name: str) -> str:
     """The text for one capability that a model lacks."""
-    row = _TABLE.get(f"UNSUPPORTED_CAPABILITY/{capability}", _TABLE["UNSUPPORTED_CAPABILITY"])
+    key = f"UNSUPPORTED_CAPABILITY/{capability}"
+    row = _ROUTES.get(route, {}).get(key) or _TABLE.get(key, _TABLE["UNSUPPORTED_CAPABILITY"])
     return row.text.format(sent=sent, full_name=full_name, capability=capability)
 
 

@@ -69,16 +69,22 @@ class Postponed(Exception):
 
 
 class Mismatch(Postponed):
-    """A value of one kind stands where another is expected."""
+    """A value of one kind stands where another is expected.
 
-    def __init__(self, found: str, expected: str, path: str = "") -> None:
-        super().__init__(found, expected, path)
-        self.found, self.expected, self.path = found, expected, path
+    `struct` is the innermost Go struct around it, if that is not the body's own.
+    """
+
+    def __init__(
+        self, found: str, expected: str, path: str = "", struct: str | None = None
+    ) -> None:
+        super().__init__(found, expected, path, struct)
+        self.found, self.expected, self.path, self.struct = found, expected, path, struct
 
     def message(self, struct: str, name: str) -> str:
+        innermost = struct if self.struct is None else self.struct
         return (
             f"json: cannot unmarshal {self.found} into Go struct field "
-            f"{struct}.{name}{self.path} of type {self.expected}"
+            f"{innermost}.{name}{self.path} of type {self.expected}"
         )
 
 
@@ -92,28 +98,37 @@ def _escape(match: re.Match[bytes]) -> bytes:
     return _UNSAFE_ESCAPES[match[0]]
 
 
-def decode(body: bytes, struct: str, leaves: Mapping[str, Leaf]) -> dict[str, object]:
+def decode(
+    body: bytes, struct: str, leaves: Mapping[str, Leaf], package: str = "api"
+) -> dict[str, object]:
     """The members of `body` that `leaves` knows, decoded; null is as good as absent.
 
     Keys match in any letter case and the last of several wins, as in Go. Of several wrong values
     the first one in the text is reported, unless a leaf stops with a DecodeError.
     """
-    values, wrong = _read(_body_members(body, struct, leaves), leaves)
+    values, wrong = _read(_body_members(body, f"{package}.{struct}", leaves), leaves)
     if wrong:
         name, error = wrong
         raise DecodeError(error.message(struct, name))
     return values
 
 
-def nested(raw: bytes, go_type: str, leaves: Mapping[str, Leaf]) -> dict[str, object]:
-    """An object within a body, read as a struct of its own."""
+def nested(
+    raw: bytes, go_type: str, leaves: Mapping[str, Leaf], struct: str | None = None
+) -> dict[str, object]:
+    """An object within a body, read as a struct of its own.
+
+    Go names the innermost struct in its errors, unless the type decodes itself: `struct` is that
+    name.
+    """
     if raw[0] != ord("{"):
         raise Mismatch(kind(raw), go_type)
     values, wrong = _read(members(raw), leaves)
     if wrong:
         name, error = wrong
         if isinstance(error, Mismatch):
-            raise Mismatch(error.found, error.expected, f".{name}{error.path}")
+            innermost = struct if error.struct is None else error.struct
+            raise Mismatch(error.found, error.expected, f".{name}{error.path}", innermost)
         raise error
     return values
 
@@ -134,7 +149,7 @@ def _read(
     return values, wrong
 
 
-def _body_members(body: bytes, struct: str, known: Collection[str]) -> list[tuple[str, bytes]]:
+def _body_members(body: bytes, go_type: str, known: Collection[str]) -> list[tuple[str, bytes]]:
     try:
         fast = _MEMBERS.decode(body)
     except _REFUSED:
@@ -146,9 +161,7 @@ def _body_members(body: bytes, struct: str, known: Collection[str]) -> list[tupl
     start, end, found = scan(body)
     value = body[start:end]
     if value[:1] != b"{" and value != b"null":
-        raise DecodeError(
-            f"json: cannot unmarshal {kind(value)} into Go value of type api.{struct}"
-        )
+        raise DecodeError(f"json: cannot unmarshal {kind(value)} into Go value of type {go_type}")
     return found
 
 

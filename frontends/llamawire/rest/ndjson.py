@@ -1,8 +1,8 @@
 """Answers on the wire: single objects, and streams of lines.
 
-The path of a token is this file: a gRPC message becomes the bytes of its lines, each in an HTTP
-chunk of its own, and all of them go to the socket at once. aiohttp would write once for each chunk,
-so the framing is done here and only the head and the end are left to it.
+Every token comes by here: the lines of a gRPC message, each in an HTTP chunk of its own, go to the
+socket all at once. aiohttp would write once for each chunk, so the framing is done here and only
+the head and the end are left to it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
 from .gojson import encode
-from .times import UtcStamp
 
-__all__ = ["LineStream", "TokenLines", "json_response"]
+__all__ = ["JSON", "JSON_UTF8", "NDJSON", "LineStream", "json_response"]
 
 JSON_UTF8 = "application/json; charset=utf-8"
 JSON = "application/json"
@@ -29,20 +28,6 @@ def json_response(
     return web.Response(body=encode(value), status=status, headers={"Content-Type": content_type})
 
 
-class TokenLines:
-    """Writes the lines of one answer; all but the text and the time is ready beforehand."""
-
-    def __init__(self, model: str, stamp: UtcStamp) -> None:
-        self._head = b'{"model":' + encode(model) + b',"created_at":"'
-        self._stamp = stamp
-
-    def line(self, text: str) -> bytes:
-        """The line of one piece of text."""
-        return b"".join(
-            (self._head, self._stamp(), b'","response":', encode(text), b',"done":false}\n')
-        )
-
-
 class LineStream:
     """A streamed answer. Nothing is sent before the first line, so that an error can still have
     its own status until then.
@@ -50,9 +35,9 @@ class LineStream:
     `send` returns when the client has room for more: a slow reader holds up its own stream only.
     """
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, content_type: str = NDJSON) -> None:
         self._request = request
-        self._response = web.StreamResponse(headers={"Content-Type": NDJSON})
+        self._response = web.StreamResponse(headers={"Content-Type": content_type})
         self._writer: AbstractStreamWriter | None = None
         self._is_chunked = request.version >= HttpVersion11
 

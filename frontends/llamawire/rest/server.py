@@ -1,4 +1,4 @@
-"""What the server says about itself, and of what it cannot do yet."""
+"""What the server says about itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from aiohttp import web
 
 from llamawire.v1 import server_service_pb2
 
-from .errors import RestError, rest_error
+from .errors import rest_error
 from .ndjson import json_response
 from .stubs import Stubs
 
@@ -34,6 +34,3 @@ class ServerHandlers:
     async def status(self, request: web.Request) -> web.StreamResponse:
         # There is no hosted service behind this server; clients know that as a cloud switched off.
         return json_response({"cloud": {"disabled": True, "source": "env"}})
-
-    async def not_implemented(self, request: web.Request) -> web.StreamResponse:
-        raise RestError(501, f"{request.path} is not implemented by this version of llamawire")

@@ -14,6 +14,9 @@ from typing import Protocol, TypeVar
 import grpc.aio
 
 from llamawire.v1 import (
+    chat_pb2,
+    embedding_service_pb2,
+    embedding_service_pb2_grpc,
     generation_pb2,
     generation_service_pb2,
     generation_service_pb2_grpc,
@@ -23,7 +26,15 @@ from llamawire.v1 import (
     server_service_pb2_grpc,
 )
 
-__all__ = ["GenerationStub", "MessageStream", "ModelStub", "ServerStub", "Stubs", "from_channel"]
+__all__ = [
+    "EmbeddingStub",
+    "GenerationStub",
+    "MessageStream",
+    "ModelStub",
+    "ServerStub",
+    "Stubs",
+    "from_channel",
+]
 
 M_co = TypeVar("M_co", covariant=True)
 
@@ -44,9 +55,31 @@ class GenerationStub(Protocol):
         self, request: generation_pb2.GenerateRequest, /
     ) -> MessageStream[generation_pb2.GenerateResponse]: ...
 
+    def Chat(self, request: chat_pb2.ChatRequest, /) -> MessageStream[chat_pb2.ChatResponse]: ...
+
     def Render(
         self, request: generation_service_pb2.RenderRequest, /
     ) -> Awaitable[generation_service_pb2.RenderResponse]: ...
+
+    def Tokenize(
+        self, request: generation_service_pb2.TokenizeRequest, /
+    ) -> Awaitable[generation_service_pb2.TokenizeResponse]: ...
+
+    def Detokenize(
+        self, request: generation_service_pb2.DetokenizeRequest, /
+    ) -> Awaitable[generation_service_pb2.DetokenizeResponse]: ...
+
+
+class EmbeddingStub(Protocol):
+    """EmbeddingService, as far as REST speaks it."""
+
+    def Embed(
+        self, request: embedding_service_pb2.EmbedRequest, /
+    ) -> Awaitable[embedding_service_pb2.EmbedResponse]: ...
+
+    def Rerank(
+        self, request: embedding_service_pb2.RerankRequest, /
+    ) -> Awaitable[embedding_service_pb2.RerankResponse]: ...
 
 
 class ModelStub(Protocol):
@@ -64,6 +97,14 @@ class ModelStub(Protocol):
         self, request: model_service_pb2.CreateModelRequest, /
     ) -> MessageStream[model_service_pb2.CreateModelResponse]: ...
 
+    def PullModel(
+        self, request: model_service_pb2.PullModelRequest, /
+    ) -> MessageStream[model_service_pb2.PullModelResponse]: ...
+
+    def PushModel(
+        self, request: model_service_pb2.PushModelRequest, /
+    ) -> MessageStream[model_service_pb2.PushModelResponse]: ...
+
     def CopyModel(
         self, request: model_service_pb2.CopyModelRequest, /
     ) -> Awaitable[model_service_pb2.CopyModelResponse]: ...
@@ -79,6 +120,10 @@ class ModelStub(Protocol):
     def HasBlob(
         self, request: model_service_pb2.HasBlobRequest, /
     ) -> Awaitable[model_service_pb2.HasBlobResponse]: ...
+
+    def ShowModel(
+        self, request: model_service_pb2.ShowModelRequest, /
+    ) -> Awaitable[model_service_pb2.ShowModelResponse]: ...
 
     def ListLoaded(
         self, request: model_service_pb2.ListLoadedRequest, /
@@ -108,6 +153,7 @@ class Stubs:
     generation: GenerationStub
     models: ModelStub
     server: ServerStub
+    embedding: EmbeddingStub
 
 
 def from_channel(channel: grpc.aio.Channel) -> Stubs:
@@ -116,4 +162,5 @@ def from_channel(channel: grpc.aio.Channel) -> Stubs:
         generation_service_pb2_grpc.GenerationServiceStub(channel),
         model_service_pb2_grpc.ModelServiceStub(channel),
         server_service_pb2_grpc.ServerServiceStub(channel),
+        embedding_service_pb2_grpc.EmbeddingServiceStub(channel),
     )
