@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import os
-import signal
 import sys
 
 import grpc
 import uvloop
 
 from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
+from llamawire.worker.parent import end_with_parent
 from llamawire.worker.service import WorkerServicer
 
 __all__ = ["main"]
 
 MESSAGE_BYTES_MAX = 256 << 20
-PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -63,13 +61,6 @@ async def end_of_input() -> None:
 
     loop.add_reader(sys.stdin.fileno(), on_readable)
     await closed.wait()
-
-
-def end_with_parent() -> None:
-    """A second guard, for a worker that hangs in native code when its parent goes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -319,7 +319,7 @@ def refused(make: Make, **fields: object) -> StoreError:
         ({"base": "test", "adapters": {"a": ""}}, InvalidDigest, "invalid digest format"),
         ({"base": "test", "adapters": {"../a": ABSENT}}, CreateError, "relative: ../a"),
         ({"base": "test", "adapters": {"a": ABSENT, "b": ABSENT}}, CreateError, "only one"),
-        ({"base": "test", "quantize": "Q8_0"}, CreateError, "not supported yet"),
+        ({"base": "test", "quantize": "Q9_9"}, CreateError, "unsupported quantization type Q9_9"),
         ({"base": "test", "parameters": {"a": float("nan")}}, CreateError, "unsupported value"),
     ],
 )

@@ -139,6 +139,16 @@ class Blobs:
                 writer.write(chunk)
             return writer.commit(expected)
 
+    def adopt(self, path: Path) -> Blob:
+        """Makes a file of the same file system a blob, by renaming it."""
+        size = path.stat().st_size
+        digest = digest_of_file(path)
+        if self.reuse(digest):
+            return Blob(digest, size, is_new=False)
+        path.chmod(BLOB_MODE)
+        os.replace(path, self.path(digest))
+        return Blob(digest, size, is_new=True)
+
     def delete(self, digest: str) -> bool:
         """Removes a blob; false if it was not there."""
         try:

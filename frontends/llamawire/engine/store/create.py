@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from llamawire.engine.store.blobs import Blob
 from llamawire.engine.store.chat_template import ChatTemplate, DetectTemplate, NamedTemplate
@@ -20,11 +21,13 @@ from llamawire.engine.store.create_parts import (
     from_files,
     from_model,
 )
+from llamawire.engine.store.create_quantize import Quantize, quantized
 from llamawire.engine.store.create_request import (
     CreateRequest,
     Progress,
     check_request,
     check_supported,
+    unsupported,
 )
 from llamawire.engine.store.errors import CreateError
 from llamawire.engine.store.layers import TextLayer, describe, text_layers
@@ -42,15 +45,22 @@ def no_template(template: ChatTemplate) -> None:
     """Finds a named template for nothing: every file is used with its own."""
 
 
+def cannot_quantize(source: Path, target: Path, type_: str) -> Iterator[float]:
+    """For who has nothing to quantize with."""
+    raise unsupported("quantize is not supported here")
+
+
 def create(
     library: Library,
     request: CreateRequest,
     check_template: CheckTemplate,
     detect_template: DetectTemplate = no_template,
+    quantize: Quantize = cannot_quantize,
 ) -> Iterator[Progress]:
     """Makes the model, telling of each step; the last line is `success`.
 
-    `detect_template` finds the Go template for what an uploaded file has in it.
+    `detect_template` finds the Go template for what an uploaded file has in it; `quantize` writes
+    weights in another type.
 
     No lock is held between two lines, so the iterator may be left at any of them. Raises
     CreateError, InvalidName, InvalidDigest, BlobNotFound, InvalidGguf, CorruptManifest, OSError.
@@ -63,6 +73,8 @@ def create(
     else:
         parts = yield from from_files(library, request.files)
         parts = add_template(library, parts, detect_template)
+    if request.quantize:
+        parts = yield from quantized(library, parts, request.quantize, quantize)
     parts = yield from add_adapters(library, parts, request.adapters)
     config = override(_config(parts, request), request.info).encode()
     texts = _text_layers(parts, request, check_template)

@@ -67,8 +67,6 @@ def check_supported(request: CreateRequest) -> None:
         raise unsupported("remote models are not supported yet")
     if request.draft_files:
         raise unsupported("draft models are not supported yet")
-    if request.quantize:
-        raise unsupported("quantize is not supported yet; upload a GGUF that is quantized already")
 
 
 def is_clean_path(path: str) -> bool:

@@ -1,0 +1,38 @@
+"""Quantization in a process of its own, which can be watched and ended."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from llamawire.engine.store import CreateError
+
+__all__ = ["quantize"]
+
+TENSOR = re.compile(r"\[ *(\d+)/ *(\d+)\]")
+
+
+def quantize(source: Path, target: Path, type_: str) -> Iterator[float]:
+    """Writes `target`; yields the share that is done, tensor by tensor.
+
+    Leaving the iterator ends the process. CreateError has llama.cpp's reason.
+    """
+    command = [sys.executable, "-m", "llamawire.worker.quantize", str(source), str(target), type_]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        last = ""
+        try:
+            for raw in process.stderr:
+                last = raw.decode(errors="replace").strip() or last
+                if found := TENSOR.search(last):
+                    yield int(found[1]) / int(found[2])
+            process.wait()
+        finally:
+            process.kill()
+    if process.returncode != 0:
+        raise CreateError(f"quantization failed: {last}", "INTERNAL", "CREATE_FAILED")

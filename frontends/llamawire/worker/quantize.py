@@ -1,0 +1,36 @@
+"""`python -m llamawire.worker.quantize INPUT OUTPUT TYPE`: one quantization in its own process.
+
+llama.cpp cannot be asked to stop, so whoever wants it to ends this process. Its log goes to
+standard error: a line a tensor, `[done/all] …`; the last line of one that failed is the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="llamawire quantize", description=__doc__)
+    parser.add_argument("input")
+    parser.add_argument("output")
+    parser.add_argument("type")
+    arguments = parser.parse_args()
+    os.environ["LLAMAWIRE_NATIVE_LOG"] = "info"
+    from llamawire import native
+    from llamawire.worker.parent import end_with_parent
+
+    end_with_parent()
+    try:
+        native.quantize(arguments.input, arguments.output, arguments.type)
+    except native.NativeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
