@@ -18,8 +18,11 @@ __all__ = [
     "Typed",
     "bpe_vocabulary",
     "echo_automaton",
+    "large_bpe_vocabulary",
     "spm_vocabulary",
+    "tiny_bert",
     "tiny_llama",
+    "wpm_vocabulary",
     "write_gguf",
 ]
 
@@ -63,7 +66,7 @@ def write_gguf(
     text = b"GGUF" + struct.pack(f"{order}IQQ", version, len(tensors), len(metadata))
     for key, value in metadata.items():
         text += _string(key, order) + _value(value, order)
-    data = b""
+    data = bytearray()
     for name, tensor in tensors.items():
         shape = tensor.shape[::-1]
         text += _string(name, order) + struct.pack(f"{order}I{len(shape)}Q", len(shape), *shape)
@@ -85,17 +88,19 @@ def tiny_llama(
     feed_forward: int = 128,
     context: int = 4096,
     tokenizer: str = "spm",
+    vocabulary: Mapping[str, object] | None = None,
     scale: float = 1.0,
     metadata: Mapping[str, object] | None = None,
     dtype: str = "float32",
 ) -> Path:
     """A random model of the architecture llama that llama.cpp loads; 0.4 MB as it stands.
 
-    `tokenizer` is "spm" or "bpe". A larger `scale` makes the logits more peaked. `metadata` adds
-    keys or takes the place of them; None as a value leaves one out.
+    `tokenizer` is "spm" or "bpe", if no `vocabulary` is given. A larger `scale` makes the logits
+    more peaked. `metadata` adds keys or takes the place of them; None as a value leaves one out.
     """
     draw = np.random.default_rng(seed)
-    vocabulary = spm_vocabulary() if tokenizer == "spm" else bpe_vocabulary()
+    if vocabulary is None:
+        vocabulary = spm_vocabulary() if tokenizer == "spm" else bpe_vocabulary()
     size = _vocabulary_size(vocabulary)
     width_kv = embedding // heads * (heads_kv or heads)
 
@@ -169,6 +174,104 @@ def echo_automaton(
     return write_gguf(path, {k: v for k, v in merged.items() if v is not None}, tensors)
 
 
+def tiny_bert(
+    path: Path,
+    *,
+    seed: int = 0,
+    embedding: int = 64,
+    blocks: int = 1,
+    heads: int = 4,
+    feed_forward: int = 128,
+    context: int = 128,
+    pooling: int | None = 1,
+    metadata: Mapping[str, object] | None = None,
+    tensors: Mapping[str, Array] | None = None,
+) -> Path:
+    """A random encoder that llama.cpp loads; 0.2 MB as it stands.
+
+    `pooling` is 1 for the mean, 2 for the first token, 4 for a score of a pair; None leaves it out.
+    `metadata` and `tensors` add some or take the place of them; None as a value of the metadata
+    leaves one out.
+    """
+    draw = np.random.default_rng(seed)
+    vocabulary = wpm_vocabulary()
+
+    def matrix(rows: int, columns: int, gain: float = 1.0) -> Array:
+        values: Array = draw.standard_normal((rows, columns)) * gain / columns**0.5
+        return values.astype("float32")
+
+    def norm(name: str) -> dict[str, Array]:
+        return {
+            f"{name}.weight": np.ones(embedding, "float32"),
+            f"{name}.bias": np.zeros(embedding, "float32"),
+        }
+
+    weights: dict[str, Array] = {
+        "token_embd.weight": matrix(_vocabulary_size(vocabulary), embedding, embedding**0.5),
+        "position_embd.weight": matrix(context, embedding),
+        "token_types.weight": matrix(2, embedding),
+        **norm("token_embd_norm"),
+    }
+    for block in range(blocks):
+        weights |= {
+            f"blk.{block}.attn_q.weight": matrix(embedding, embedding),
+            f"blk.{block}.attn_k.weight": matrix(embedding, embedding),
+            f"blk.{block}.attn_v.weight": matrix(embedding, embedding),
+            f"blk.{block}.attn_output.weight": matrix(embedding, embedding),
+            **norm(f"blk.{block}.attn_output_norm"),
+            f"blk.{block}.ffn_up.weight": matrix(feed_forward, embedding),
+            f"blk.{block}.ffn_down.weight": matrix(embedding, feed_forward),
+            **norm(f"blk.{block}.layer_output_norm"),
+        }
+    if pooling == 4:
+        weights |= {
+            "cls.weight": matrix(embedding, embedding),
+            "cls.bias": np.zeros(embedding, "float32"),
+            "cls.output.weight": matrix(1, embedding, 4.0),
+            "cls.output.bias": np.zeros(1, "float32"),
+        }
+    keys: dict[str, object] = {
+        "general.architecture": "bert",
+        "general.name": "tiny bert",
+        "general.file_type": 0,
+        "bert.context_length": context,
+        "bert.embedding_length": embedding,
+        "bert.block_count": blocks,
+        "bert.feed_forward_length": feed_forward,
+        "bert.attention.head_count": heads,
+        "bert.attention.layer_norm_epsilon": 1e-12,
+        "bert.attention.causal": False,
+        "bert.pooling_type": pooling,
+    }
+    merged = {**keys, **vocabulary, **(metadata or {})}
+    return write_gguf(
+        path, {k: v for k, v in merged.items() if v is not None}, {**weights, **(tensors or {})}
+    )
+
+
+def wpm_vocabulary() -> dict[str, object]:
+    """A word piece vocabulary: five specials, every printable character at a word's start and
+    within one, and some whole words."""
+    characters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    words = ["the", "cat", "dog", "sat", "on", "mat", "sky", "is", "blue", "why"]
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokens = [*specials, *("▁" + text for text in (*characters, *words)), *characters]
+    return {
+        "tokenizer.ggml.model": "bert",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [CONTROL, UNKNOWN, *[CONTROL] * 3]
+        + [NORMAL] * (len(tokens) - len(specials)),
+        "tokenizer.ggml.token_type_count": 2,
+        "tokenizer.ggml.padding_token_id": 0,
+        "tokenizer.ggml.unknown_token_id": 1,
+        "tokenizer.ggml.cls_token_id": 2,
+        "tokenizer.ggml.bos_token_id": 2,
+        "tokenizer.ggml.seperator_token_id": 3,
+        "tokenizer.ggml.eos_token_id": 3,
+        "tokenizer.ggml.mask_token_id": 4,
+    }
+
+
 def spm_vocabulary() -> dict[str, object]:
     """354 tokens: three specials, the bytes, the blank and the printable characters of ASCII."""
     characters = ["▁", *(chr(code) for code in range(33, 127))]
@@ -182,6 +285,30 @@ def spm_vocabulary() -> dict[str, object]:
         "tokenizer.ggml.bos_token_id": 1,
         "tokenizer.ggml.eos_token_id": 2,
         "tokenizer.ggml.unknown_token_id": 0,
+    }
+
+
+def large_bpe_vocabulary(size: int, seed: int = 0) -> dict[str, object]:
+    """As many tokens as large models have: bytes, and words, numbers, marks and signs of East Asia
+    made from the seed, half of them with a blank in front. Made for output: it has no merges."""
+    draw = np.random.default_rng(seed)
+    kinds = ("abcdefghijklmnopqrstuvwxyz", "abcdeABCDE", "0123456789", "{}[]():;,.\"'<>/=_-")
+    letters = _byte_letters()
+    known = dict.fromkeys(letters.values())
+    while len(known) < size - 3:
+        kind = kinds[draw.choice(4, p=[0.7, 0.15, 0.1, 0.05])]
+        word = "".join(draw.choice(list(kind), draw.integers(2, 9)))
+        if draw.random() < 0.2:
+            word = "".join(chr(code) for code in draw.integers(0x4E00, 0x9FFF, draw.integers(1, 3)))
+        text = (" " if draw.random() < 0.5 else "") + word
+        known["".join(letters[byte] for byte in text.encode())] = None
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    return bpe_vocabulary() | {
+        "tokenizer.ggml.tokens": [*known, *specials],
+        "tokenizer.ggml.token_type": [NORMAL] * len(known) + [CONTROL] * len(specials),
+        "tokenizer.ggml.merges": ["Ġ a"],
+        "tokenizer.ggml.bos_token_id": len(known),
+        "tokenizer.ggml.eos_token_id": len(known),
     }
 
 

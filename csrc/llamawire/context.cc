@@ -84,15 +84,15 @@ void check_memory(uint64_t bytes) {
     }
 }
 
-[[noreturn]] void throw_context_failure() {
+}  // namespace
+
+void throw_context_failure() {
     const std::string errors = Backend::take_errors();
     const bool memory =
         errors.find("alloc") != std::string::npos || errors.find("memory") != std::string::npos;
     throw Error(memory ? Code::kResourceExhausted : Code::kInvalidArgument,
                 "no context could be made: " + (errors.empty() ? "no reason given" : errors));
 }
-
-}  // namespace
 
 Outcome outcome_of(int32_t answer) {
     switch (answer) {

@@ -40,6 +40,9 @@ enum class Outcome {
 
 Outcome outcome_of(int32_t answer);  // of llama_decode
 
+// Throws the Error that says why llama.cpp has made no context, from what this thread has logged.
+[[noreturn]] void throw_context_failure();
+
 class Context {
   public:
     // `unwanted` is asked while a CPU computes; true ends the call with kAborted. Throws Error:

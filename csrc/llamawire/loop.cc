@@ -60,6 +60,7 @@ Loop::Loop(std::shared_ptr<const Model> model, const LoopOptions& options)
       cache_(options_.num_parallel),
       sampler_(static_cast<size_t>(model_->info().vocab_size), model_->newlines(),
                model_->suppressed()),
+      grammars_(*model_),
       rows_(options_.num_parallel) {
     const CacheKind& kind = context_.kind();
     info_.num_parallel = options_.num_parallel;
@@ -93,6 +94,10 @@ void Loop::submit(JobRequest request) {
                                                 std::to_string(request.prompt.size()) +
                                                 " tokens and leaves no room in a context of " +
                                                 std::to_string(options.num_ctx));
+    }
+    if (!options.grammar.empty()) {
+        request.constraint = grammars_.constraint(options.grammar, options.grammar_root);
+        for (Token token : request.generated) request.constraint->accept(token);
     }
     queue_.submit(std::make_unique<JobRequest>(std::move(request)));
 }
@@ -486,13 +491,43 @@ void Loop::sample_outputs() {
         float* const logits = context_.logits(output.index);
         try {
             if (logits == nullptr) throw Error(Code::kInternal, "llama.cpp gave no logits");
-            accept(output.stream,
-                   sampler_.sample(logits, sequence.options().sampling, sequence.history(),
-                                   static_cast<uint64_t>(sequence.generated_count())));
+            accept(output.stream, sample(sequence, logits));
         } catch (const Error& error) {
             fail(output.stream, error.code(), error.what());
+        } catch (const std::exception& error) {
+            fail(output.stream, Code::kInternal, error.what());
         }
     }
+}
+
+Token Loop::sample(const Sequence& sequence, float* logits) {
+    const JobOptions& options = sequence.options();
+    const bool wants_logprobs = options.top_logprobs >= 0;
+    const auto begin = Clock::now();
+    if (wants_logprobs) {
+        logprob_reader_.read(logits, static_cast<size_t>(model_->info().vocab_size),
+                             static_cast<size_t>(options.top_logprobs));
+    }
+    Constraint* const constraint = sequence.constraint();
+    const Token token =
+        sampler_.sample(logits, options.sampling, sequence.history(),
+                        static_cast<uint64_t>(sequence.generated_count()), constraint);
+    if (constraint != nullptr) {
+        constraint->accept(token);
+        if (Clock::now() - begin > kGrammarTimeMax) {
+            throw Error(Code::kResourceExhausted,
+                        "the format is too ambiguous: one token took more than " +
+                            std::to_string(kGrammarTimeMax.count()) + " ms");
+        }
+    }
+    logprobs_.clear();
+    if (wants_logprobs) {
+        const float logit = sampler_.raw_logit(logits, token);
+        logprobs_.push_back({token, logprob_reader_.logprob(logit)});
+        const std::vector<Logprob>& best = logprob_reader_.best();
+        logprobs_.insert(logprobs_.end(), best.begin(), best.end());
+    }
+    return token;
 }
 
 void Loop::accept(int32_t stream, Token token) {
@@ -512,6 +547,7 @@ void Loop::emit_text(int32_t stream, Token token) {
     if (token < 0 && event.text.empty()) return;
     event.job_id = rows_.at(stream)->sequence.job_id();
     event.token = token;
+    if (token >= 0) event.logprobs = std::move(logprobs_);
     events_.push_back(std::move(event));
 }
 

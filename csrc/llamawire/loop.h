@@ -12,7 +12,8 @@
 //   5. publish: all events of the turn as one batch, one wake-up.
 //
 // Rows do not share a fate. What goes wrong with one (a logit that is not finite, no cells) is that
-// row's event. When llama.cpp loses the cache (its answer below -1, or an exception), every row is
+// row's event. A grammar is compiled at submit, off the loop's thread, and a row whose grammar takes
+// too long for a token fails. When llama.cpp loses the cache (its answer below -1, or an exception), every row is
 // computed again from its tokens, at most kTriesMax times.
 //
 // Dense batches. llama.cpp splits a batch where the stream ids have a gap, which doubles the work.
@@ -37,6 +38,8 @@
 
 #include "context.h"
 #include "error.h"
+#include "grammar.h"
+#include "logprobs.h"
 #include "model.h"
 #include "options.h"
 #include "prefix_cache.h"
@@ -74,6 +77,8 @@ struct LoopStats {
 class Loop {
   public:
     static constexpr int32_t kTriesMax = 2;
+    // A grammar of which each token takes so long would stop every row.
+    static constexpr std::chrono::milliseconds kGrammarTimeMax{1000};
 
     // Throws Error: kInvalidArgument (options; a model that cannot generate), kResourceExhausted.
     Loop(std::shared_ptr<const Model> model, const LoopOptions& options);
@@ -83,6 +88,11 @@ class Loop {
 
     // Throws Error: kInvalidArgument, kAlreadyExists, kResourceExhausted, kFailedPrecondition.
     void submit(JobRequest request);
+    // Compiles a grammar, so that `submit` finds it. Throws Error(kInvalidArgument) that says what
+    // is wrong with it.
+    void prepare_grammar(const std::string& text, const std::string& root) {
+        grammars_.prepare(text, root);
+    }
     void cancel(uint64_t job_id) { queue_.send(Command::Kind::kCancel, job_id); }
     void pause(uint64_t job_id) { queue_.send(Command::Kind::kPause, job_id); }
     void resume(uint64_t job_id) { queue_.send(Command::Kind::kResume, job_id); }
@@ -139,6 +149,7 @@ class Loop {
     void restore(int32_t stream);
     void recompute_all();
     void sample_outputs();
+    Token sample(const Sequence& sequence, float* logits);
     void accept(int32_t stream, Token token);
 
     void emit_text(int32_t stream, Token token);
@@ -153,6 +164,9 @@ class Loop {
     Context context_;
     PrefixCache cache_;
     Sampler sampler_;
+    Grammars grammars_;
+    LogprobReader logprob_reader_;
+    std::vector<Logprob> logprobs_;  // of the token sampled last
     LoopInfo info_;
 
     std::deque<Waiting> waiting_;

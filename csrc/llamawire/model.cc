@@ -120,9 +120,11 @@ void Model::read_vocabulary() {
     info_.vocab_size = llama_vocab_n_tokens(vocab_);
     info_.bos_token = llama_vocab_bos(vocab_);
     info_.eos_token = llama_vocab_eos(vocab_);
+    info_.sep_token = llama_vocab_sep(vocab_);
     // A file may ask for a BOS and name none; llama.cpp would abort the process over it.
     info_.adds_bos = llama_vocab_get_add_bos(vocab_) && has_token(info_.bos_token);
     info_.adds_eos = llama_vocab_get_add_eos(vocab_) && has_token(info_.eos_token);
+    info_.adds_sep = llama_vocab_get_add_sep(vocab_) && has_token(info_.sep_token);
     if (has_token(info_.bos_token)) info_.bos_text = text_of(info_.bos_token, true);
     if (has_token(info_.eos_token)) info_.eos_text = text_of(info_.eos_token, true);
     info_.has_fim = llama_vocab_fim_pre(vocab_) >= 0 && llama_vocab_fim_suf(vocab_) >= 0;
@@ -170,7 +172,9 @@ std::vector<Token> Model::tokenize(std::string_view text, bool add_special,
     }
     // What the file asks for and cannot have (read_vocabulary) must not be asked of llama.cpp.
     const bool broken = (llama_vocab_get_add_bos(vocab_) && !info_.adds_bos) ||
-                        (llama_vocab_get_add_eos(vocab_) && !info_.adds_eos);
+                        (llama_vocab_get_add_eos(vocab_) && !info_.adds_eos) ||
+                        (llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_WPM &&
+                         !(has_token(info_.bos_token) && has_token(info_.sep_token)));
     std::vector<Token> tokens(text.size() + 2);
     for (;;) {
         const int32_t count =

@@ -44,8 +44,10 @@ struct ModelInfo {
     int32_t layer_count = 0;
     bool adds_bos = false;
     bool adds_eos = false;
+    bool adds_sep = false;  // between two texts
     Token bos_token = -1;
     Token eos_token = -1;
+    Token sep_token = -1;
     std::string bos_text;
     std::string eos_text;
     bool can_shift = false;  // by the kind of model; the loop's word, from its KV cache, is final

@@ -57,6 +57,9 @@ void JobOptions::check_and_resolve(const LoopOptions& loop) {
     require(bytes <= kStopBytesMax, "stop",
             "at most " + std::to_string(kStopBytesMax) + " bytes in all");
 
+    require(top_logprobs >= -1 && top_logprobs <= kTopLogprobsMax, "top_logprobs",
+            "-1 (none) or between 0 and " + std::to_string(kTopLogprobsMax));
+
     if (num_ctx == 0) num_ctx = loop.num_ctx;
     num_batch = num_batch == 0 ? loop.num_batch : std::min(num_batch, loop.num_batch);
     if (sampling.repeat_last_n == -1) sampling.repeat_last_n = num_ctx;

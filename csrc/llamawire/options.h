@@ -7,10 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace llamawire {
+
+class Constraint;
 
 using Token = int32_t;
 
@@ -18,6 +21,7 @@ using Token = int32_t;
 constexpr int32_t kParallelMax = 256;
 constexpr size_t kStopsMax = 64;
 constexpr size_t kStopBytesMax = 4096;
+constexpr int32_t kTopLogprobsMax = 20;
 
 struct LoopOptions {
     int32_t num_parallel = 4;  // rows decoded at the same time, each with a KV stream of its own
@@ -67,7 +71,11 @@ struct JobOptions {
     // not depend on what ran before (see prefix_cache.h). false reuses more.
     bool reproducible = true;
     SamplingOptions sampling;
-    std::vector<std::string> stop;  // empty strings are ignored
+    std::vector<std::string> stop;      // empty strings are ignored
+    std::string grammar;                // GBNF that the text must follow, see gbnf.h; empty: none
+    std::string grammar_root = "root";  // the rule of it that is the whole text
+    // Log-probabilities of each token, and of this many alternatives, up to 20; -1: none.
+    int32_t top_logprobs = -1;
 
     // Throws Error(kInvalidArgument) that names the option. The loop's limits fill in what is 0.
     void check_and_resolve(const LoopOptions& loop);
@@ -80,6 +88,7 @@ struct JobRequest {
     std::vector<Token> generated;  // by the worker that died, in order
     uint64_t emitted_bytes = 0;    // of text that reached the reader before it died
     JobOptions options;
+    std::shared_ptr<Constraint> constraint;  // of options.grammar; the loop makes it at submit
 };
 
 }  // namespace llamawire

@@ -22,6 +22,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "logprobs.h"
 #include "options.h"
 
 namespace llamawire {
@@ -31,8 +32,10 @@ struct Event {
 
     uint64_t job_id = 0;
     Kind kind = Kind::kTokens;
-    Token token = -1;          // kTokens; -1: text alone
-    std::string text;          // kTokens
+    Token token = -1;  // kTokens; -1: text alone
+    std::string text;  // kTokens
+    // kTokens, if asked for: the token's own, then the best ones, best first.
+    std::vector<Logprob> logprobs;
     const char* reason = "";   // kFinished: stop, length, context or cancelled
     const char* code = "";     // kFailed
     std::string message;       // kFailed

@@ -19,6 +19,8 @@ constexpr size_t kLanes = 16;
 // Beyond this many, choosing by a heap is slower than partitioning a copy of the whole row.
 constexpr size_t kHeapMax = 512;
 constexpr size_t kTopPFirst = 256;
+// Candidates of which a constraint is asked at first.
+constexpr size_t kAskedFirst = 64;
 
 // A type and not a function, so that sorting can inline it.
 struct Better {
@@ -68,11 +70,16 @@ Sampler::Sampler(size_t vocab_size, std::vector<Token> newlines, std::vector<Tok
       counts_(vocab_size, 0) {}
 
 Token Sampler::sample(float* logits, const SamplingOptions& options,
-                      const std::vector<Token>& history, uint64_t index) {
-    for (Token token : suppressed_) logits[token] = kLowest;
+                      const std::vector<Token>& history, uint64_t index, Constraint* constraint) {
+    changed_.clear();
+    for (Token token : suppressed_) {
+        changed_.emplace_back(token, logits[token]);
+        logits[token] = kLowest;
+    }
     if (options.has_penalties()) penalize(logits, options, history);
 
-    if (options.temperature <= 0.0F || options.top_k == 1) {
+    const bool is_greedy = options.temperature <= 0.0F || options.top_k == 1;
+    if (is_greedy && constraint == nullptr) {
         const Token token = greatest(logits, vocab_size_);
         if (token >= static_cast<Token>(vocab_size_) || !std::isfinite(logits[token])) {
             throw Error(Code::kInternal, "the model gave no finite logit");
@@ -80,8 +87,11 @@ Token Sampler::sample(float* logits, const SamplingOptions& options,
         return token;
     }
 
-    const auto k = static_cast<size_t>(std::max(options.top_k, 0));
-    if (k == 0) {
+    const auto k = is_greedy ? 1 : static_cast<size_t>(std::max(options.top_k, 0));
+    if (constraint != nullptr) {
+        keep_allowed(logits, k == 0 ? vocab_size_ : std::min(k, vocab_size_), constraint);
+        if (is_greedy) return candidates_.front().id;
+    } else if (k == 0) {
         keep_all(logits);
     } else {
         keep_top_k(logits, std::min(k, vocab_size_));
@@ -107,12 +117,19 @@ void Sampler::penalize(float* logits, const SamplingOptions& options,
         const int32_t count = std::exchange(counts_[begin[i]], 0);
         if (count == 0) continue;
         float& logit = logits[begin[i]];
+        changed_.emplace_back(begin[i], logit);
         logit = logit <= 0.0F ? logit * options.repeat_penalty : logit / options.repeat_penalty;
         logit -= static_cast<float>(count) * options.frequency_penalty + options.presence_penalty;
     }
     if (!options.penalize_newline) {
         for (size_t i = 0; i < newlines_.size(); ++i) logits[newlines_[i]] = newline_logits_[i];
     }
+}
+
+float Sampler::raw_logit(const float* logits, Token token) const {
+    const auto found = std::find_if(changed_.begin(), changed_.end(),
+                                    [token](const auto& one) { return one.first == token; });
+    return found == changed_.end() ? logits[token] : found->second;
 }
 
 void Sampler::keep_all(const float* logits) {
@@ -147,6 +164,43 @@ void Sampler::keep_top_k(const float* logits, size_t k) {
     for (; id < vocab_size_; ++id) offer(id);
     std::sort_heap(candidates_.begin(), candidates_.end(), kBetter);
     sorted_ = true;
+}
+
+// The k best that are allowed, in order. A token whose logit is not finite is never one of them.
+void Sampler::keep_allowed(const float* logits, size_t k, Constraint* constraint) {
+    const size_t first = std::min(std::max(kAskedFirst, k + k / 2), vocab_size_);
+    const size_t second = std::min(kHeapMax, vocab_size_);
+    size_t found = first <= kHeapMax ? keep_allowed_of_best(logits, first, constraint) : 0;
+    // As many of more would be enough.
+    if (found < k && found * second >= k * first) {
+        found = keep_allowed_of_best(logits, second, constraint);
+    }
+    if (found < k) {
+        allowed_.clear();
+        constraint->list_allowed(&allowed_);
+        candidates_.clear();
+        for (Token token : allowed_) {
+            if (!std::isfinite(logits[token])) continue;
+            candidates_.push_back(candidate(logits, static_cast<size_t>(token)));
+        }
+        sorted_ = false;
+        sort_first(std::min(k, candidates_.size()));
+    }
+    if (candidates_.empty()) {
+        throw Error(Code::kInternal, "the model has no token that the format allows here");
+    }
+    candidates_.resize(std::min(k, candidates_.size()));
+    sorted_ = true;
+}
+
+// Of the `count` best; how many there are.
+size_t Sampler::keep_allowed_of_best(const float* logits, size_t count, Constraint* constraint) {
+    keep_top_k(logits, count);
+    constraint->filter(candidates_.data(), candidates_.size());
+    const auto refused = [](const Candidate& c) { return !std::isfinite(c.logit); };
+    candidates_.erase(std::remove_if(candidates_.begin(), candidates_.end(), refused),
+                      candidates_.end());
+    return candidates_.size();
 }
 
 // Locally typical sampling: the candidates whose information is nearest to the entropy, until their

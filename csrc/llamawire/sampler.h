@@ -10,6 +10,9 @@
 // * The draw takes its number from (seed, index of the generated token): see random.h. A sampler
 //   holds scratch and no state of a row, so any row may use it, and a row is resumed by its tokens.
 //
+// With a constraint, all of this is about the tokens that it allows. It is asked about the best
+// first, and about the rest only while too few of them are allowed.
+//
 // Equal logits go by the lower id. A row whose best logit is not finite is an Error, not a token.
 //
 // Threads: one at a time.
@@ -17,17 +20,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
+#include "constraint.h"
 #include "options.h"
 
 namespace llamawire {
-
-struct Candidate {
-    float logit;
-    float p;
-    Token id;
-};
 
 class Sampler {
   public:
@@ -36,9 +35,13 @@ class Sampler {
 
     // The next token. `logits` has vocab_size floats and is changed in place. `history` is all of
     // the row so far, prompt and generated, shifted out or not; `index` is the number of tokens
-    // generated before this one.
+    // generated before this one; `constraint` may be null. Throws Error(kInternal): no logit is
+    // finite, or none of those that the constraint allows.
     Token sample(float* logits, const SamplingOptions& options, const std::vector<Token>& history,
-                 uint64_t index);
+                 uint64_t index, Constraint* constraint = nullptr);
+
+    // What the logit of `token` was before the last call changed it.
+    float raw_logit(const float* logits, Token token) const;
 
     // What was left to draw from at the last call, in order; for tests.
     const std::vector<Candidate>& candidates() const { return candidates_; }
@@ -47,6 +50,8 @@ class Sampler {
     void penalize(float* logits, const SamplingOptions& options, const std::vector<Token>& history);
     void keep_all(const float* logits);
     void keep_top_k(const float* logits, size_t k);
+    void keep_allowed(const float* logits, size_t k, Constraint* constraint);
+    size_t keep_allowed_of_best(const float* logits, size_t count, Constraint* constraint);
     void keep_typical(float p);
     void keep_top_p(float p);
     void keep_min_p(float p);
@@ -66,6 +71,8 @@ class Sampler {
     std::vector<uint32_t> order_;
     std::vector<int32_t> counts_;  // of each token in the window; all zero between two calls
     std::vector<float> newline_logits_;
+    std::vector<std::pair<Token, float>> changed_;  // logits as they were
+    std::vector<Token> allowed_;
 };
 
 }  // namespace llamawire

@@ -60,6 +60,7 @@ class Sequence {
     End end() const { return end_; }
     uint64_t job_id() const { return request_.job_id; }
     const JobOptions& options() const { return request_.options; }
+    Constraint* constraint() const { return request_.constraint.get(); }  // may be null
     // Prompt and generated, whole; what the penalties look at.
     const std::vector<Token>& history() const { return history_; }
     const std::vector<Token>& context() const { return context_; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from gguf_files import tiny_llama
 from llamawire import native
 from llamawire.engine.prompt import GoPrompt, Message
 from llamawire.engine.prompt.output import FORMATS
-from llamawire.rest.ndjson import TokenLines
+from llamawire.rest.generate_form import GenerateForm
 from llamawire.rest.times import UtcStamp
 from llamawire.v1 import generation_pb2, server_service_pb2, server_service_pb2_grpc
 from llamawire.v1.options_pb2 import Options
@@ -56,8 +57,10 @@ def test_parse_500_tokens_of_an_answer(benchmark: Any) -> None:
 
 
 def test_write_500_lines_of_ndjson(benchmark: Any) -> None:
-    lines = TokenLines("tiny", UtcStamp())
-    benchmark(lambda: [lines.line(" word") for _ in range(TOKENS)])
+    form = GenerateForm("tiny", UtcStamp(time.time_ns))
+    piece = generation_pb2.Piece(text=" word", token_ids=[7])
+    reply = generation_pb2.GenerateResponse(pieces=generation_pb2.Pieces(pieces=[piece]))
+    benchmark(lambda: [form.lines(reply) for _ in range(TOKENS)])
 
 
 @pytest.mark.parametrize("sampling", [{"temperature": 0.0}, {}], ids=["greedy", "default"])

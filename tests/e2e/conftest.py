@@ -14,6 +14,7 @@ from e2e.daemon import Daemon
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     shared = Daemon(tmp_path_factory.mktemp("daemon"))
     shared.add_endless_model()
+    shared.add_newline_model()
     yield shared
     assert shared.stop() == 0, shared.log.read_text()
 

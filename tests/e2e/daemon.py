@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import psutil
@@ -92,6 +93,13 @@ class Daemon:
     def generate(self, **fields: Any) -> Answer:
         return self.post("/api/generate", {"model": "tiny", "stream": False} | fields)
 
+    def chat(self, *messages: Any, **fields: Any) -> Answer:
+        """A text is a message of the user's."""
+        given = [{"role": "user", "content": one} if isinstance(one, str) else one
+                 for one in messages]  # fmt: skip
+        body = {"model": "tiny", "stream": False, "messages": given} | fields
+        return self.post("/api/chat", body)
+
     @contextlib.contextmanager
     def channel(self) -> Iterator[grpc.Channel]:
         with grpc.insecure_channel(f"127.0.0.1:{self.grpc_port}") as channel:
@@ -128,6 +136,33 @@ class Daemon:
         path = self.log.parent / "endless.gguf"
         echo_automaton(path, successors=successors, gain=40.0)
         self.add_model("endless", path)
+
+    def add_scripted_model(self, name: str, text: str, **fields: Any) -> None:
+        """A model that answers any prompt that ends in `>` with this text.
+
+        No character may come three times; of two, the second is written with its byte.
+        """
+        tokens = spm_vocabulary()["tokenizer.ggml.tokens"]
+        assert isinstance(tokens, list)
+        ids = [tokens.index(">")]
+        for character in text:
+            token = tokens.index(character)
+            ids.append(token if token not in ids else tokens.index(f"<0x{ord(character):02X}>"))
+        ids.append(tokens.index("</s>"))
+        assert len(set(ids)) == len(ids), "a character comes three times"
+        successors = list(range(len(tokens)))
+        for here, after in itertools.pairwise(ids):
+            successors[here] = after
+        path = self.log.parent / f"{name}.gguf"
+        echo_automaton(path, successors=successors, gain=40.0)
+        self.add_model(name, path, **fields)
+
+    def add_newline_model(self) -> None:
+        """`newlines`, a model that says every token again, so that a newline is followed by one."""
+        path = self.log.parent / "newlines.gguf"
+        count = len(cast("list[str]", spm_vocabulary()["tokenizer.ggml.tokens"]))
+        echo_automaton(path, successors=list(range(count)), gain=40.0)
+        self.add_model("newlines", path)
 
     def blobs(self) -> list[Path]:
         return list((self.log.parent / "models" / "blobs").iterdir())

@@ -10,7 +10,6 @@ import pytest
 from e2e.daemon import Daemon
 
 SKY = "Why is the sky blue?"
-CODE = "Write a Python function that adds two numbers."
 WILD = {"temperature": 3.0, "top_k": 0, "top_p": 1.0, "num_predict": 24}
 
 
@@ -54,11 +53,17 @@ def test_a_penalty_changes_the_text_unless_it_looks_back_on_nothing(
 
 
 def test_penalize_newline_false_spares_the_newline(daemon: Daemon) -> None:
-    penalty = {"presence_penalty": 50.0, "repeat_last_n": -1, "num_predict": 64}
-    prompt = CODE + "\n\n"
-    spared = text(daemon, prompt, **penalty, penalize_newline=False)
-    penalized = text(daemon, prompt, **penalty, penalize_newline=True)
-    assert spared.count("\n") > penalized.count("\n")
+    # After a newline the endless model of newlines says another, unless it is penalized.
+    penalty = {"presence_penalty": 200.0, "repeat_last_n": -1, "num_predict": 5}
+    spared, penalized = (
+        daemon.generate(
+            model="newlines", prompt="\n", raw=True,
+            options=penalty | {"temperature": 0, "penalize_newline": is_penalized},
+        ).json["response"]
+        for is_penalized in (False, True)
+    )  # fmt: skip
+    assert spared == "\n" * 5
+    assert penalized.count("\n") < 2
 
 
 def test_num_predict_ends_the_answer(daemon: Daemon) -> None:

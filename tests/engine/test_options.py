@@ -87,6 +87,17 @@ def test_num_ctx_is_given_or_default_and_capped_by_training(
     assert resolved(context=context, train=train, num_ctx=wanted).num_ctx == num_ctx
 
 
+@pytest.mark.parametrize(
+    ("given", "num_batch"),
+    [({}, 2048), ({"num_ctx": 300}, 300), ({"num_batch": 7}, 7), ({"num_ctx": 9000}, 2048)],
+)
+def test_a_model_that_embeds_has_room_for_a_whole_input(
+    given: dict[str, object], num_batch: int
+) -> None:
+    options = resolve({}, given, context_length=4096, num_ctx_train=0, embeds=True)
+    assert options.num_batch == num_batch
+
+
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 
 

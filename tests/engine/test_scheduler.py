@@ -70,8 +70,8 @@ class Office:
         return [loaded.model.name.display for loaded in self.scheduler.loaded()]
 
 
-def model(name: str) -> Any:
-    return SimpleNamespace(name=SimpleNamespace(display=name), weights=Path(name))
+def model(name: str, *, embeds: bool = False) -> Any:
+    return SimpleNamespace(name=SimpleNamespace(display=name), weights=Path(name), embeds=embeds)
 
 
 async def test_a_model_is_loaded_once_for_many() -> None:
@@ -88,6 +88,12 @@ async def test_alternating_contexts_reload_once_at_most() -> None:
         await office.use(num_ctx=8192)
         await office.use()
     assert [load.num_ctx for load in office.loads] == [2048, 8192]
+
+
+async def test_a_model_that_embeds_has_one_stream() -> None:
+    scheduler = Office(num_parallel=4).scheduler
+    found = [scheduler.load_settings(model("a", embeds=e), Options()) for e in (False, True)]
+    assert [(each.num_parallel, each.embeds) for each in found] == [(4, False), (1, True)]
 
 
 async def test_options_left_to_us_never_reload() -> None:

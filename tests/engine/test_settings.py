@@ -40,6 +40,14 @@ def test_other_durations_are_refused(text: str) -> None:
         parse_duration_s(text)
 
 
+def test_mirrors_are_a_list_of_addresses(caplog: pytest.LogCaptureFixture) -> None:
+    text = "https://a, hf.co=http://b:5000/x"
+    settings = Settings.from_environment({"LLAMAWIRE_REGISTRY_MIRROR": text})
+    assert settings.registry_mirrors == ("https://a", "hf.co=http://b:5000/x")
+    assert Settings.from_environment({"LLAMAWIRE_REGISTRY_MIRROR": "a"}).registry_mirrors == ()
+    assert "LLAMAWIRE_REGISTRY_MIRROR" in caplog.text
+
+
 def test_any_other_text_is_true() -> None:
     assert Settings.from_environment({"OLLAMA_NOPRUNE": "yes please"}).no_prune
     assert not Settings.from_environment({"OLLAMA_NOPRUNE": "False"}).no_prune

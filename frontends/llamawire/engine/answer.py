@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from llamawire.engine.job import Finished, Piece, Update
+from llamawire.engine.job import Finished, Piece, TokenLogprob, Update
+from llamawire.engine.prompt import ToolCall
 from llamawire.engine.prompt.output import (
     Call,
     Content,
@@ -40,17 +41,19 @@ class ParsedAnswer:
     def __init__(self, parser: OutputParser) -> None:
         self._parser = parser
         self._held_ids: list[int] = []
+        self._held_logprobs: list[TokenLogprob] = []
 
     def read(self, updates: list[Update]) -> list[Update]:
         found: list[Update] = []
         for update in updates:
             if isinstance(update, Piece):
                 self._held_ids.extend(update.token_ids)
+                self._held_logprobs.extend(update.logprobs)
                 found.extend(self._pieces(self._parser.feed(update.text)))
             elif isinstance(update, Finished):
                 found.extend(self._pieces(self._parser.finish()))
                 if self._held_ids:
-                    found.append(Piece("", self._take_ids()))
+                    found.append(self._piece())
                 found.append(update)
             else:
                 found.append(update)
@@ -60,13 +63,17 @@ class ParsedAnswer:
         for event in events:
             if isinstance(event, Content | Rejected):
                 # What only looked like a call is shown as it is: nothing of an answer is lost.
-                yield Piece(event.text, self._take_ids())
+                yield self._piece(text=event.text)
             elif isinstance(event, Thinking):
-                yield Piece("", self._take_ids(), thinking=event.text)
+                yield self._piece(thinking=event.text)
             elif isinstance(event, Call):
-                yield Piece("", self._take_ids(), calls=(event.call,))
+                yield self._piece(calls=(event.call,))
 
-    def _take_ids(self) -> tuple[int, ...]:
-        ids = tuple(self._held_ids)
+    def _piece(
+        self, *, text: str = "", thinking: str = "", calls: tuple[ToolCall, ...] = ()
+    ) -> Piece:
+        """What was found, with all tokens since the last piece."""
+        piece = Piece(text, tuple(self._held_ids), thinking, calls, tuple(self._held_logprobs))
         self._held_ids.clear()
-        return ids
+        self._held_logprobs.clear()
+        return piece

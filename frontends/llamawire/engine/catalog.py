@@ -25,6 +25,9 @@ from llamawire.engine.templates import output_format_of
 
 __all__ = ["Catalog", "ServedModel", "described"]
 
+RANK_POOLING = 4
+"""`pooling_type` of a file whose model scores pairs."""
+
 
 @dataclass(frozen=True)
 class ServedModel:
@@ -59,6 +62,25 @@ class ServedModel:
     @property
     def parameters(self) -> Mapping[str, object]:
         return self.stored.parameters
+
+    @cached_property
+    def embeds(self) -> bool:
+        """Gives vectors and no text: by what it can do, or since it looks both ways."""
+        gguf = self.stored.gguf()
+        looks_both_ways = gguf is not None and gguf.flag("attention.causal") is False
+        return "embedding" in self.capabilities or looks_both_ways
+
+    @cached_property
+    def ranks(self) -> bool:
+        """Gives a score for a pair of texts instead of a vector for one."""
+        gguf = self.stored.gguf()
+        return gguf is not None and gguf.integer("pooling_type") == RANK_POOLING
+
+    @cached_property
+    def rerank_template(self) -> str | None:
+        """How a ranking model wants a query and a document written, where it says so."""
+        gguf = self.stored.gguf()
+        return gguf.text("tokenizer.chat_template.rerank") if gguf else None
 
     @cached_property
     def go_template(self) -> str | None:

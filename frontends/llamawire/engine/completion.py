@@ -22,6 +22,7 @@ from llamawire.engine.run import Run
 from llamawire.engine.runner import Runner
 from llamawire.engine.scheduler import LoadedModel, Scheduler
 from llamawire.engine.settings import Settings
+from llamawire.engine.structure import Grammar
 
 __all__ = ["Completion", "Completions"]
 
@@ -94,6 +95,9 @@ class Completions:
         model = await self._model(request.model)
         check(request, model)
         options = self._options(model, request.options)
+        grammar = None
+        if request.format is not None:
+            grammar = await asyncio.to_thread(request.format.grammar)
         completion = Completion(model, options, arrived_ns)
         async with contextlib.AsyncExitStack() as stack:
             lease = self._scheduler.lease(model, options, request.keep_alive_s)
@@ -111,6 +115,8 @@ class Completions:
                 truncate=request.truncate,
                 shift=shifts(request, model),
                 reproducible=has_seed(model.parameters, request.options),
+                grammar=grammar and after_thinking(grammar, request, model, prompt),
+                top_logprobs=request.top_logprobs,
             )
             run = runner.start(job)
             skip_bos = isinstance(prompt, str) and runner.loaded.adds_bos
@@ -162,6 +168,7 @@ class Completions:
             given,
             context_length=self._settings.context_length,
             num_ctx_train=model.num_ctx_train,
+            embeds=model.embeds,
         )
 
     async def _prompt(
@@ -179,12 +186,29 @@ def answer_reader(
 ) -> AnswerReader:
     """Parses the answer where there is something to find in it."""
     format_ = model.output_format
+    if request.format is not None and isinstance(request, GenerateRequest):
+        return PlainAnswer()  # the form is that of all the text
     tools = request.tools if isinstance(request, ChatRequest) else ()
-    thinks = format_.thinking is not None and "thinking" in model.capabilities
-    if not (tools or format_.has_channels or (thinks and request.think is not False)):
+    if not (tools or format_.has_channels or may_think(request, model)):
         return PlainAnswer()
     text = prompt if isinstance(prompt, str) else ""
     return ParsedAnswer(format_.parser(tools=tools, think=request.think, prompt=text))
+
+
+def may_think(request: Request, model: ServedModel) -> bool:
+    has_tags = model.output_format.thinking is not None
+    return has_tags and "thinking" in model.capabilities and request.think is not False
+
+
+def after_thinking(
+    grammar: Grammar, request: Request, model: ServedModel, prompt: str | tuple[int, ...]
+) -> Grammar:
+    """The form of a chat's answer is that of its content: a model that thinks does so freely."""
+    tags = model.output_format.thinking
+    if tags is None or not may_think(request, model) or isinstance(request, GenerateRequest):
+        return grammar
+    is_open = isinstance(prompt, str) and prompt.rstrip().endswith(tags.opening)
+    return grammar.after_thinking(tags.opening, tags.closing, is_open=is_open)
 
 
 def shifts(request: Request, model: ServedModel) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from llamawire.engine.options import Options
 from llamawire.engine.prompt import ToolCall
+from llamawire.engine.structure import Grammar
 
-__all__ = ["Accepted", "Finished", "Job", "Journal", "Piece", "Update"]
+__all__ = ["Accepted", "Finished", "Job", "Journal", "Piece", "TokenLogprob", "Update"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,9 @@ class Job:
     shift: bool = True
     reproducible: bool = False
     """The same text on a cold and on a warm cache; costs the reuse of generated tokens."""
+    grammar: Grammar | None = None
+    top_logprobs: int | None = None
+    """Alternatives to each token whose log-probabilities are told; None: no log-probabilities."""
 
 
 @dataclass(slots=True)
@@ -48,6 +52,15 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token's bytes, the natural logarithm of its probability, and the best alternatives."""
+
+    token: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Text that became certain at one step, and the tokens it is made of.
 
@@ -58,6 +71,8 @@ class Piece:
     token_ids: tuple[int, ...]
     thinking: str = ""
     calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """One a token, if asked for; the tokens that end an answer have none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ __all__ = ["Options", "has_seed", "resolve"]
 
 NUM_CTX_MIN = 4
 NUM_CTX_MAX = 1 << 24
+EMBED_BATCH = 2048
 STOP_MAX = 64
 STOP_BYTES_MAX = 1024
 INT32 = 1 << 31
@@ -58,6 +59,7 @@ def resolve(
     *,
     context_length: int,
     num_ctx_train: int,
+    embeds: bool = False,
 ) -> Options:
     """The options a request runs with.
 
@@ -75,7 +77,10 @@ def resolve(
     if num_ctx_train > 0:
         num_ctx = min(num_ctx, num_ctx_train)
     seed = options.seed if options.seed >= 0 else secrets.randbits(31)
-    return replace(options, num_ctx=num_ctx, seed=seed)
+    num_batch = options.num_batch
+    if embeds and "num_batch" not in values:  # an input has to fit in it
+        num_batch = min(EMBED_BATCH, num_ctx)
+    return replace(options, num_ctx=num_ctx, num_batch=num_batch, seed=seed)
 
 
 def has_seed(parameters: Mapping[str, object], request: Mapping[str, object]) -> bool:

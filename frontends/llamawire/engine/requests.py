@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from llamawire.engine.catalog import ServedModel
 from llamawire.engine.errors import InvalidArgument, NotImplementedYet, Unsupported
 from llamawire.engine.prompt import Message, ThinkValue, Tool
+from llamawire.engine.structure import Form
 
 __all__ = ["ChatRequest", "GenerateRequest", "Request", "check"]
 
 PROMPT_TOKENS_MAX = 1 << 24
 MESSAGES_MAX = 16_384
 TOOLS_MAX = 1_024
+TOP_LOGPROBS_MAX = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +26,13 @@ class Request:
     """What every request has. None: not given."""
 
     model: str
-    format: str = ""
+    format: Form | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     keep_alive_s: float | None = None
     truncate: bool = True
     shift: bool | None = None
     think: ThinkValue = None
-    logprobs: bool = False
+    top_logprobs: int | None = None
     timeout_s: float | None = None
 
 
@@ -65,11 +67,11 @@ def check(request: Request, model: ServedModel) -> None:
             raise Unsupported(request.model, model.name.full, capability)
     if isinstance(request, ChatRequest):
         check_sizes(request)
+    if request.top_logprobs is not None and not 0 <= request.top_logprobs <= TOP_LOGPROBS_MAX:
+        raise InvalidArgument(f"logprobs.top must be 0 to {TOP_LOGPROBS_MAX}", field="logprobs.top")
     for name, is_given in (
         ("a model with adapters", model.stored.adapters),
         ("images", has_images(request)),
-        ("format", request.format),
-        ("logprobs", request.logprobs),
     ):
         if is_given:
             raise NotImplementedYet(name)

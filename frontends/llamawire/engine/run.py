@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from llamawire.engine.job import Accepted, Finished, Job, Journal, Piece, Update
+from llamawire.engine.job import Accepted, Finished, Job, Journal, Piece, TokenLogprob, Update
 
 __all__ = ["Run"]
 
@@ -41,6 +41,7 @@ class Run:
         self._on_pause = on_pause
         self._on_resume = on_resume
         self._held_ids: list[int] = []
+        self._held_logprobs: list[TokenLogprob] = []
         self._submitted_ns = time.monotonic_ns()
         self._accepted_ns = 0
         self._first_token_ns = 0
@@ -74,16 +75,16 @@ class Run:
         self.journal.prompt_ids = prompt_ids
         self._push(update)
 
-    def add_tokens(self, ids: list[int], text: str) -> None:
+    def add_tokens(self, ids: list[int], text: str, logprobs: Iterable[TokenLogprob] = ()) -> None:
         """New ids, and the text that they made certain. The journal comes before the reader."""
         self._first_token_ns = self._first_token_ns or time.monotonic_ns()
         self.journal.generated_ids.extend(ids)
         self._held_ids.extend(ids)
+        self._held_logprobs.extend(logprobs)
         self._unread_tokens += len(ids)
         if text:
             self.journal.emitted_bytes += len(text.encode())
-            self._push(Piece(text, tuple(self._held_ids)))
-            self._held_ids.clear()
+            self._push(self._piece(text))
         if self._unread_tokens >= self._read_ahead_tokens and not self._paused:
             self._paused = True
             self._on_pause(self.id)
@@ -94,7 +95,8 @@ class Run:
         if self.is_finished:
             return
         if self._held_ids:
-            self._push(Piece("", tuple(self._held_ids)))
+            self._held_logprobs.clear()  # of tokens without text: an end, a stop sequence
+            self._push(self._piece(""))
         now = time.monotonic_ns()
         if self.journal.crashes:
             # The last worker knows only its own part of the time.
@@ -119,6 +121,13 @@ class Run:
             self.is_finished = True
             self._error = error
             self._wake.set()
+
+    def _piece(self, text: str) -> Piece:
+        """Text with all tokens since the last piece."""
+        piece = Piece(text, tuple(self._held_ids), logprobs=tuple(self._held_logprobs))
+        self._held_ids.clear()
+        self._held_logprobs.clear()
+        return piece
 
     def _push(self, update: Update) -> None:
         self._ready.append(update)

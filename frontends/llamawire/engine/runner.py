@@ -11,27 +11,35 @@ import contextlib
 import itertools
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import grpc
 
-from llamawire.engine.errors import EngineError, LoadFailed, ShuttingDown, WorkerCrashed
+from llamawire.engine.errors import (
+    EngineError,
+    InvalidArgument,
+    LoadFailed,
+    ShuttingDown,
+    WorkerCrashed,
+)
 from llamawire.engine.job import Accepted, Job
 from llamawire.engine.run import Run
-from llamawire.engine.session import job_message
+from llamawire.engine.session import job_message, read_logprob
 from llamawire.engine.worker_process import WorkerPool, WorkerProcess
 from llamawire.session.v1 import worker_service_pb2 as pb
 from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
 
-__all__ = ["LoadSettings", "Runner"]
+__all__ = ["LoadSettings", "Runner", "WorkerGone"]
 
 log = logging.getLogger(__name__)
 
 CRASHES_PER_REQUEST_MAX = 2
 COMMANDS_MAX = 65536
 TOKENIZE_TIMEOUT_S = 60.0
+WORKER_END_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class LoadSettings:
     flash_attention: bool | None
     prefill_budget_ms: int
     queue_max: int
+    embeds: bool = False
+    """Loaded to embed, without a decode loop."""
 
 
 class Runner:
@@ -222,6 +232,22 @@ class Runner:
             )
         return bytes(reply.text)
 
+    async def embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
+        """Vectors for a worker that was loaded to embed; WorkerGone when it dies over them."""
+        stub = await self._ready_stub()
+        try:
+            return await stub.Embed(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                await self._end()
+                raise WorkerGone(self.name) from error
+            raise embed_error(self.name, error) from error
+
+    async def _end(self) -> None:
+        """Until a worker that has died is known to be dead."""
+        if self._serving is not None:
+            await asyncio.wait({self._serving}, timeout=WORKER_END_TIMEOUT_S)
+
     async def _ready_stub(self) -> pb_grpc.WorkerServiceAsyncStub:
         await self._up.wait()
         assert self._stub is not None
@@ -279,7 +305,8 @@ class Runner:
             return  # cancelled meanwhile
         kind = event.WhichOneof("event")
         if kind == "tokens":
-            run.add_tokens(list(event.tokens.ids), event.tokens.text)
+            logprobs = [read_logprob(each) for each in event.tokens.logprobs]
+            run.add_tokens(list(event.tokens.ids), event.tokens.text, logprobs)
         elif kind == "accepted":
             ids = tuple(event.accepted.prompt.ids)
             run.accept(
@@ -332,6 +359,23 @@ class Runner:
         self._runs.clear()
 
 
+class WorkerGone(Exception):
+    """The worker died; whoever asked may ask again."""
+
+
+def embed_error(model: str, error: grpc.aio.AioRpcError) -> EngineError:
+    """The engine's error for what `Embed` says."""
+    message = error.details() or f"the worker of {model} did not answer"
+    if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+        trailing = cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ())
+        found = {key: str(value) for key, value in trailing}
+        metadata = {key: found.get(key, "") for key in ("index", "received", "limit")}
+        return InvalidArgument(message, reason="INPUT_TOO_LONG", **metadata)
+    if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+        return InvalidArgument(message)
+    return EngineError(message, code=error.code().name)
+
+
 @contextlib.contextmanager
 def worker_errors(model: str) -> Iterator[None]:
     """Turns the status of a unary call into the engine's error."""
@@ -362,4 +406,5 @@ def load_message(settings: LoadSettings, build_id: str) -> pb.LoadRequest:
         flash_attention=settings.flash_attention,
         prefill_budget_ms=settings.prefill_budget_ms,
         queue_max=settings.queue_max,
+        embeds=settings.embeds,
     )

@@ -190,7 +190,7 @@ class Scheduler:
             path=model.weights,
             num_ctx=options.num_ctx,
             num_batch=options.num_batch,
-            num_parallel=settings.num_parallel,
+            num_parallel=1 if model.embeds else settings.num_parallel,
             num_gpu=max(options.num_gpu, -1),
             main_gpu=options.main_gpu,
             use_mmap=options.use_mmap,
@@ -200,6 +200,7 @@ class Scheduler:
             flash_attention=settings.flash_attention,
             prefill_budget_ms=settings.prefill_budget_ms,
             queue_max=settings.max_queue,
+            embeds=model.embeds,
         )
 
     async def _slot(self, model: ServedModel, wanted: LoadSettings) -> Slot:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
+import platform
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,8 @@ from grpc_reflection.v1alpha import reflection
 from llamawire.engine.build import build_id
 from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.completion import Completions
+from llamawire.engine.embeddings import Embeddings
+from llamawire.engine.rpc.embedding import EmbeddingServicer
 from llamawire.engine.rpc.generation import GenerationServicer
 from llamawire.engine.rpc.health import HealthServicer
 from llamawire.engine.rpc.local import local_stub
@@ -27,6 +30,7 @@ from llamawire.engine.runner import LoadSettings, Runner
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.settings import Settings
 from llamawire.engine.store import BoxModel, Library, ModelName, StoreError
+from llamawire.engine.store.registry import Registry, RegistrySettings, TransferLimits
 from llamawire.engine.templates import template_capabilities
 from llamawire.engine.worker_process import WorkerPool
 from llamawire.rest import (
@@ -40,6 +44,8 @@ from llamawire.rest import (
     serve_app,
 )
 from llamawire.v1 import (
+    embedding_service_pb2,
+    embedding_service_pb2_grpc,
     generation_service_pb2,
     generation_service_pb2_grpc,
     model_service_pb2,
@@ -54,6 +60,7 @@ log = logging.getLogger(__name__)
 
 GRPC_PORT = 11435
 
+EMBEDDING = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]
 GENERATION = generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"]
 MODELS = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 SERVER = server_service_pb2.DESCRIPTOR.services_by_name["ServerService"]
@@ -66,6 +73,8 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._library = open_library(settings)
+        version = importlib.metadata.version("llamawire")
+        self._registry = Registry(self._library, registry_settings(settings, version))
         self._pool = WorkerPool(settings.spare_workers)
         self._build_id = build_id()
         catalog = Catalog(self._library)
@@ -76,11 +85,16 @@ class Server:
             on_serving=self._on_serving,
         )
         completions = Completions(catalog, self._scheduler, settings)
-        version = importlib.metadata.version("llamawire")
         self._health = HealthServicer(display_name)
         self._generation = GenerationServicer(completions)
+        self._embedding = EmbeddingServicer(Embeddings(catalog, self._scheduler, settings))
         self._models = ModelServicer(
-            self._library, catalog, self._scheduler, completions, self._on_models_change
+            self._library,
+            self._registry,
+            catalog,
+            self._scheduler,
+            completions,
+            self._on_models_change,
         )
         self._server = ServerServicer(version)
         self._grpc: grpc.aio.Server | None = None
@@ -109,6 +123,7 @@ class Server:
             await self._rest.close()
         if self._grpc is not None:
             await self._grpc.stop(grace=0.5)
+        await self._registry.close()
         await self._scheduler.close()
         await self._pool.close()
 
@@ -139,10 +154,11 @@ class Server:
         generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(
             self._generation, server
         )
+        embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(self._embedding, server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(self._server, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = [service.full_name for service in (GENERATION, MODELS, SERVER, HEALTH)]
+        names = [service.full_name for service in (GENERATION, EMBEDDING, MODELS, SERVER, HEALTH)]
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
         address = parse_address(self.settings.grpc_address, GRPC_PORT)
         try:
@@ -157,6 +173,7 @@ class Server:
         stubs = Stubs(
             generation=local_stub(self._generation, GENERATION),
             models=local_stub(self._models, MODELS),
+            embedding=local_stub(self._embedding, EMBEDDING),
             server=local_stub(self._server, SERVER),
         )
         address = parse_address(self.settings.rest_address)
@@ -207,6 +224,21 @@ def open_library(settings: Settings) -> Library:
         box,
         template_capabilities=template_capabilities,
         prune_replaced=not settings.no_prune,
+    )
+
+
+def registry_settings(settings: Settings, version: str) -> RegistrySettings:
+    return RegistrySettings(
+        mirrors=settings.registry_mirrors,
+        token_hosts=settings.registry_token_hosts,
+        key_file=settings.registry_key,
+        user_agent=f"llamawire/{version} ({platform.machine()} {platform.system().lower()})",
+        limits=TransferLimits(
+            streams=settings.max_transfer_streams,
+            part_bytes_min=settings.transfer_part_bytes,
+            attempts=settings.transfer_attempts,
+            stall_timeout_s=settings.transfer_stall_timeout_s,
+        ),
     )
 
 

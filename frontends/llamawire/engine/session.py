@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from llamawire.engine.job import Job, Journal
+from llamawire.engine.job import Job, Journal, TokenLogprob
 from llamawire.session.v1 import worker_service_pb2 as pb
 
-__all__ = ["job_message"]
+__all__ = ["job_message", "read_logprob"]
 
 
 def job_message(job_id: int, job: Job, journal: Journal) -> pb.Job:
@@ -35,6 +35,9 @@ def job_message(job_id: int, job: Job, journal: Journal) -> pb.Job:
             num_batch=options.num_batch,
             shift=job.shift,
             reproducible=job.reproducible,
+            grammar=job.grammar.text if job.grammar else "",
+            grammar_root=job.grammar.root if job.grammar else "root",
+            top_logprobs=-1 if job.top_logprobs is None else job.top_logprobs,
         ),
     )
     prompt = job.prompt if journal.prompt_ids is None else journal.prompt_ids
@@ -43,3 +46,8 @@ def job_message(job_id: int, job: Job, journal: Journal) -> pb.Job:
     else:
         message.tokens.ids.extend(prompt)
     return message
+
+
+def read_logprob(message: pb.TokenLogprob) -> TokenLogprob:
+    top = tuple((each.token, each.logprob) for each in message.top)
+    return TokenLogprob(message.token, message.logprob, top)

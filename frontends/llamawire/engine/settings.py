@@ -70,6 +70,21 @@ class Settings:
     """LLAMAWIRE_DRAIN_TIMEOUT: how long running requests may go on after SIGTERM."""
     spare_workers: int = 1
     """LLAMAWIRE_SPARE_WORKERS: worker processes kept ready without a model."""
+    registry_mirrors: tuple[str, ...] = ()
+    """LLAMAWIRE_REGISTRY_MIRROR: asked before a model's own registry when pulling. A list of
+    `[HOST=]http(s)://[USER:PASSWORD@]MIRROR`; without HOST it is a mirror of registry.ollama.ai."""
+    registry_token_hosts: tuple[str, ...] = ()
+    """LLAMAWIRE_REGISTRY_TOKEN_HOSTS: hosts that may hand out tokens for registries elsewhere."""
+    registry_key: Path = Path("~/.ollama/id_ed25519")
+    """LLAMAWIRE_REGISTRY_KEY: the key that signs in at registries; made when first asked for."""
+    max_transfer_streams: int = 4
+    """LLAMAWIRE_MAX_TRANSFER_STREAMS: parts of one file that are fetched at a time."""
+    transfer_part_bytes: int = 64 << 20
+    """LLAMAWIRE_TRANSFER_PART_BYTES: smallest part of a file that is fetched or sent in parts."""
+    transfer_attempts: int = 6
+    """LLAMAWIRE_TRANSFER_ATTEMPTS: failures in a row, without a byte, that end a transfer."""
+    transfer_stall_timeout_s: float = 30.0
+    """LLAMAWIRE_TRANSFER_STALL_TIMEOUT: a connection without a byte for so long counts as cut."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -142,6 +157,13 @@ def parse_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def parse_mirrors(text: str) -> tuple[str, ...]:
+    mirrors = parse_list(text)
+    if not all(re.fullmatch(r"([^/=]+=)?https?://[^/].*", mirror) for mirror in mirrors):
+        raise ValueError("not a list of [HOST=]http(s)://MIRROR")
+    return mirrors
+
+
 VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "rest_address": (both("HOST"), str),
     "grpc_address": (ours("GRPC"), str),
@@ -164,4 +186,11 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "read_ahead_tokens": (ours("READ_AHEAD"), at_least_one),
     "drain_timeout_s": (ours("DRAIN_TIMEOUT"), parse_duration_s),
     "spare_workers": (ours("SPARE_WORKERS"), parse_count),
+    "registry_mirrors": (ours("REGISTRY_MIRROR"), parse_mirrors),
+    "registry_token_hosts": (ours("REGISTRY_TOKEN_HOSTS"), parse_list),
+    "registry_key": (ours("REGISTRY_KEY"), lambda text: Path(text).expanduser()),
+    "max_transfer_streams": (both("MAX_TRANSFER_STREAMS"), at_least_one),
+    "transfer_part_bytes": (ours("TRANSFER_PART_BYTES"), at_least_one),
+    "transfer_attempts": (ours("TRANSFER_ATTEMPTS"), at_least_one),
+    "transfer_stall_timeout_s": (ours("TRANSFER_STALL_TIMEOUT"), timeout_s),
 }

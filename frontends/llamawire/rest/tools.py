@@ -6,6 +6,7 @@ engine's business, so it gets the text as it came.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,10 @@ __all__ = ["arguments_json", "read_arguments", "read_calls", "tools_of"]
 
 _NO_OBJECT = "Value looks like object, but can't find closing '}' symbol"
 _INT32_MAX = (1 << 31) - 1
+_BRACKET_OR_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+
+DEPTH_MAX = 128
+"""Levels of brackets in `tools`: schemas that people write have a dozen."""
 
 
 # ---- tools ---------------------------------------------------------------------------------------
@@ -31,13 +36,25 @@ def tools_of(go_type: str) -> Callable[[bytes], list[chat_pb2.Tool]]:
     """A leaf for `tools`, which Go reads into a type of this name."""
 
     def leaf(raw: bytes) -> list[chat_pb2.Tool]:
-        try:
-            found = gojson.array(raw, go_type)
-            return [chat_pb2.Tool() if item == b"null" else _read_tool(item) for item in found]
-        except RecursionError:
-            raise gojson.DecodeError("the parameters of a tool are nested too deeply") from None
+        # Every level is read again for each level around it, so depth is bounded before.
+        if _depth(raw) > DEPTH_MAX:
+            raise gojson.DecodeError(f"tools must be nested at most {DEPTH_MAX} levels deep")
+        found = gojson.array(raw, go_type)
+        return [chat_pb2.Tool() if item == b"null" else _read_tool(item) for item in found]
 
     return leaf
+
+
+def _depth(raw: bytes) -> int:
+    """Of the brackets in well-formed JSON."""
+    depth = deepest = 0
+    for found in _BRACKET_OR_STRING.finditer(raw):
+        if found[0] in (b"{", b"["):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif found[0] in (b"}", b"]"):
+            depth -= 1
+    return deepest
 
 
 def _read_tool(raw: bytes) -> chat_pb2.Tool:

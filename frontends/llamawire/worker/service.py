@@ -12,6 +12,8 @@ import grpc
 from llamawire import native
 from llamawire.session.v1 import worker_service_pb2 as pb
 from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
+from llamawire.worker.embedding import EmbedQueue, shortened
+from llamawire.worker.inputs import InputReader, InputTooLong
 from llamawire.worker.session import Session
 
 __all__ = ["WorkerServicer"]
@@ -22,11 +24,14 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class WorkerServicer(pb_grpc.WorkerServiceServicer):
-    """One model, one loop, one session at a time."""
+    """One model, and one loop with one session at a time, or an embedder."""
 
     def __init__(self, *, numa: bool = False) -> None:
         self._model: native.Model | None = None
         self._loop: native.Loop | None = None
+        self._embedder: native.Embedder | None = None
+        self._embed_queue: EmbedQueue | None = None
+        self._inputs: InputReader | None = None
         self._vram_bytes = 0
         if numa:
             native.use_numa()
@@ -67,42 +72,48 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
             use_mmap=request.use_mmap if request.HasField("use_mmap") else None,
             progress=progress,
         )
-        flash = request.flash_attention if request.HasField("flash_attention") else None
-        self._loop = native.Loop(
-            model,
-            num_parallel=request.num_parallel,
-            num_ctx=request.num_ctx,
-            num_batch=request.num_batch,
-            num_thread=request.num_thread,
-            queue_max=request.queue_max,
-            flash_attention=flash,
-            kv_cache_type=request.kv_cache_type,
-            prefill_budget_ms=request.prefill_budget_ms,
-        )
+        if request.embeds:
+            self._embedder = embedder(model, request)
+            self._inputs = InputReader(model, self._embedder.info["input_tokens_max"])
+        else:
+            self._loop = decode_loop(model, request)
         self._model = model
         self._vram_bytes = max(0, free_before - free_vram_bytes())
 
     def _loaded(self) -> pb.LoadedModel:
         assert self._model is not None
-        assert self._loop is not None
-        model, loop = self._model.info, self._loop.info
-        return pb.LoadedModel(
-            num_parallel=loop["num_parallel"],
-            num_ctx=loop["num_ctx"],
+        model = self._model.info
+        loaded = pb.LoadedModel(
             num_ctx_train=model["num_ctx_train"],
             weights_bytes=model["size_bytes"],
-            kv_bytes=loop["kv_bytes"],
             vram_bytes=self._vram_bytes,
             adds_bos=model["adds_bos"],
             bos_text=model["bos_text"],
             eos_text=model["eos_text"],
-            can_shift=loop["can_shift"],
-            num_thread=loop["num_thread"],
         )
+        if self._loop is not None:
+            loop = self._loop.info
+            loaded.num_parallel = loop["num_parallel"]
+            loaded.num_ctx = loop["num_ctx"]
+            loaded.kv_bytes = loop["kv_bytes"]
+            loaded.can_shift = loop["can_shift"]
+            loaded.num_thread = loop["num_thread"]
+        if self._embedder is not None:
+            info = self._embedder.info
+            loaded.num_parallel = 1
+            loaded.num_ctx = info["input_tokens_max"]
+            loaded.num_thread = info["num_thread"]
+            loaded.input_tokens_max = info["input_tokens_max"]
+            loaded.ranks = info["ranks"]
+        return loaded
 
     async def Session(
         self, request_iterator: AsyncIterator[pb.SessionRequest], context: Context
     ) -> AsyncIterator[pb.SessionResponse]:
+        if self._embedder is not None:
+            async for _ in request_iterator:
+                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the model only embeds")
+            return
         model, loop = await self._ready(context)
         session = Session(model, loop)
         try:
@@ -111,8 +122,36 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
         finally:
             session.close()
 
+    async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
+        if self._embedder is None or self._inputs is None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the model does not embed")
+        assert self._embedder is not None
+        assert self._inputs is not None
+        self._embed_queue = self._embed_queue or EmbedQueue(self._embedder)
+        try:
+            inputs = await asyncio.to_thread(
+                self._inputs.read,
+                request.inputs,
+                num_ctx=request.num_ctx,
+                truncate=request.truncate,
+            )
+            vectors = await self._embed_queue.embed([each.tokens for each in inputs])
+        except InputTooLong as error:
+            # The one failure with numbers in it; the daemon knows it by this code.
+            context.set_trailing_metadata(tuple(error.metadata.items()))
+            await context.abort(grpc.StatusCode.OUT_OF_RANGE, str(error))
+        except native.NativeError as error:
+            await context.abort(grpc.StatusCode[error.code], str(error))
+        vectors = shortened(vectors, request.dimensions)
+        return pb.EmbedResponse(
+            vectors=vectors.astype("<f4", copy=False).tobytes(),
+            width=vectors.shape[1],
+            received_counts=[each.received_count for each in inputs],
+            kept_counts=[len(each.tokens) for each in inputs],
+        )
+
     async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
-        model, _ = await self._ready(context)
+        model = await self._ready_model(context)
         try:
             ids = await asyncio.to_thread(
                 model.tokenize,
@@ -127,7 +166,7 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
     async def Detokenize(
         self, request: pb.DetokenizeRequest, context: Context
     ) -> pb.DetokenizeResponse:
-        model, _ = await self._ready(context)
+        model = await self._ready_model(context)
         try:
             text = await asyncio.to_thread(model.detokenize, request.tokens.ids)
         except native.NativeError as error:
@@ -144,11 +183,45 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
         )
 
     async def _ready(self, context: Context) -> tuple[native.Model, native.Loop]:
-        if self._model is None or self._loop is None:
+        model = await self._ready_model(context)
+        if self._loop is None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the model only embeds")
+        assert self._loop is not None
+        return model, self._loop
+
+    async def _ready_model(self, context: Context) -> native.Model:
+        if self._model is None:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "no model is loaded")
         assert self._model is not None
-        assert self._loop is not None
-        return self._model, self._loop
+        return self._model
+
+
+def decode_loop(model: native.Model, request: pb.LoadRequest) -> native.Loop:
+    return native.Loop(
+        model,
+        num_parallel=request.num_parallel,
+        num_ctx=request.num_ctx,
+        num_batch=request.num_batch,
+        num_thread=request.num_thread,
+        queue_max=request.queue_max,
+        flash_attention=flash_attention(request),
+        kv_cache_type=request.kv_cache_type,
+        prefill_budget_ms=request.prefill_budget_ms,
+    )
+
+
+def embedder(model: native.Model, request: pb.LoadRequest) -> native.Embedder:
+    return native.Embedder(
+        model,
+        num_ctx=request.num_ctx,
+        num_batch=request.num_batch,
+        num_thread=request.num_thread,
+        flash_attention=flash_attention(request),
+    )
+
+
+def flash_attention(request: pb.LoadRequest) -> bool | None:
+    return request.flash_attention if request.HasField("flash_attention") else None
 
 
 def free_vram_bytes() -> int:

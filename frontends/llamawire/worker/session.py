@@ -27,6 +27,10 @@ REASONS = {"INVALID_ARGUMENT": "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED": "QUEUE_
 """google.rpc.ErrorInfo's reason for a code of csrc; INTERNAL for all others."""
 
 
+class InvalidGrammar(Exception):
+    """The grammar of a job is none, or too large; the message says why."""
+
+
 class Session:
     """Carries jobs for one daemon; `close` cancels what is left of them."""
 
@@ -34,6 +38,7 @@ class Session:
         self._model = model
         self._loop = loop
         self._adds_bos: bool = model.info["adds_bos"]
+        self._spellings: dict[int, bytes] = {}
         self._fitted: dict[int, FittedPrompt] = {}
         self._active: set[int] = set()
         self._cancelled: set[int] = set()
@@ -95,6 +100,7 @@ class Session:
         """Tokenises off the loop, applies the limits of tokens, and hands the job over."""
         try:
             fitted = await self._fit(job)
+            await self._prepare_grammar(job)
             if job.id in self._cancelled:
                 self._forget(job.id)
                 return
@@ -106,11 +112,26 @@ class Session:
                 emitted_bytes=job.emitted_bytes,
                 **option_arguments(job.options),
             )
+        except InvalidGrammar as error:
+            self._fail(
+                job.id, "INVALID_ARGUMENT", "INVALID_FORMAT", str(error), {"field": "format"}
+            )
         except PromptTooLong as error:
             self._fail(job.id, "INVALID_ARGUMENT", "PROMPT_TOO_LONG", str(error), error.metadata)
         except native.NativeError as error:
             reason = REASONS.get(error.code, "INTERNAL")
             self._fail(job.id, error.code, reason, str(error), {})
+
+    async def _prepare_grammar(self, job: pb.Job) -> None:
+        """Compiles off the loop and off asyncio; `submit` finds the result."""
+        if not job.options.grammar:
+            return
+        try:
+            await asyncio.to_thread(
+                self._loop.prepare_grammar, job.options.grammar, job.options.grammar_root
+            )
+        except native.NativeError as error:
+            raise InvalidGrammar(str(error)) from error
 
     async def _fit(self, job: pb.Job) -> FittedPrompt:
         if job.WhichOneof("input") == "text":
@@ -169,6 +190,8 @@ class Session:
         job_id = event.job_id
         if event.kind == native.EVENT_TOKENS:
             tokens = pb.NewTokens(ids=event.tokens, text=event.text.decode(errors="replace"))
+            if event.logprobs:
+                tokens.logprobs.append(self._logprob(event.logprobs))
             return pb.JobEvent(job_id=job_id, tokens=tokens)
         if event.kind == native.EVENT_STARTED:
             return pb.JobEvent(job_id=job_id, accepted=self._accepted(event))
@@ -187,6 +210,23 @@ class Session:
                 generate_ns=event.generate_ns,
             ),
         )
+
+    def _logprob(self, logprobs: list[tuple[int, float]]) -> pb.TokenLogprob:
+        (own, logprob), *best = logprobs
+        return pb.TokenLogprob(
+            token=self._spelling(own),
+            logprob=logprob,
+            top=[
+                pb.TokenLogprob(token=self._spelling(token), logprob=value) for token, value in best
+            ],
+        )
+
+    def _spelling(self, token: int) -> bytes:
+        """A token's bytes; kept, which the size of the vocabulary bounds."""
+        found = self._spellings.get(token)
+        if found is None:
+            found = self._spellings[token] = self._model.detokenize([token])
+        return found
 
     def _accepted(self, event: native.Event) -> pb.Accepted:
         fitted = self._fitted[event.job_id]

@@ -63,6 +63,9 @@ cdef extern from "llamawire/options.h" namespace "llamawire" nogil:
         cbool reproducible
         SamplingOptions sampling
         vector[string] stop
+        string grammar
+        string grammar_root
+        int32_t top_logprobs
 
     cdef cppclass JobRequest:
         uint64_t job_id
@@ -70,6 +73,12 @@ cdef extern from "llamawire/options.h" namespace "llamawire" nogil:
         vector[int32_t] generated
         uint64_t emitted_bytes
         JobOptions options
+
+
+cdef extern from "llamawire/logprobs.h" namespace "llamawire" nogil:
+    cdef struct Logprob:
+        int32_t token
+        float logprob
 
 
 cdef extern from "llamawire/queue.h" namespace "llamawire" nogil:
@@ -84,6 +93,7 @@ cdef extern from "llamawire/queue.h" namespace "llamawire" nogil:
         Kind kind
         int32_t token
         string text
+        vector[Logprob] logprobs
         const char* reason
         const char* code
         string message
@@ -126,6 +136,13 @@ cdef extern from "llamawire/backend.h" namespace "llamawire" nogil:
         vector[Device] devices() except +raise_native_error
 
 
+cdef extern from "llamawire/quantize.h" namespace "llamawire" nogil:
+    vector[string] c_quantize_types "llamawire::quantize_types"() except +raise_native_error
+    void c_quantize "llamawire::quantize"(
+        const string& input, const string& output, const string& type, int32_t num_threads
+    ) except +raise_native_error
+
+
 cdef extern from "llamawire/model.h" namespace "llamawire" nogil:
     cdef cppclass CppLoadProgress "llamawire::LoadProgress":
         CppLoadProgress() except +raise_native_error
@@ -148,8 +165,10 @@ cdef extern from "llamawire/model.h" namespace "llamawire" nogil:
         int32_t layer_count
         cbool adds_bos
         cbool adds_eos
+        cbool adds_sep
         int32_t bos_token
         int32_t eos_token
+        int32_t sep_token
         string bos_text
         string eos_text
         cbool can_shift
@@ -167,6 +186,32 @@ cdef extern from "llamawire/model.h" namespace "llamawire" nogil:
         string detokenize(const int32_t*, size_t, cbool) except +raise_native_error
         void check_tokens(const int32_t*, size_t) except +raise_native_error
         cbool is_end(int32_t)
+
+
+cdef extern from "llamawire/embedder.h" namespace "llamawire" nogil:
+    cdef cppclass EmbedderOptions:
+        int32_t num_ctx
+        int32_t num_batch
+        int32_t num_thread
+        int32_t flash_attention
+        string pooling
+
+    cdef struct EmbedderInfo:
+        int32_t width
+        int32_t input_tokens_max
+        int32_t num_batch
+        int32_t num_thread
+        cbool ranks
+
+    cdef cppclass CppCancellation "llamawire::Cancellation":
+        CppCancellation() except +raise_native_error
+        void ask()
+
+    cdef cppclass CppEmbedder "llamawire::Embedder":
+        CppEmbedder(shared_ptr[CppModel], const EmbedderOptions&) except +raise_native_error
+        const EmbedderInfo& info()
+        void embed(const vector[vector[int32_t]]&, float*, const CppCancellation*) \
+            except +raise_native_error
 
 
 cdef extern from "llamawire/loop.h" namespace "llamawire" nogil:
@@ -195,6 +240,7 @@ cdef extern from "llamawire/loop.h" namespace "llamawire" nogil:
     cdef cppclass CppLoop "llamawire::Loop":
         CppLoop(shared_ptr[CppModel], const LoopOptions&) except +raise_native_error
         void submit(JobRequest) except +raise_native_error
+        void prepare_grammar(const string&, const string&) except +raise_native_error
         void cancel(uint64_t) except +raise_native_error
         void pause(uint64_t) except +raise_native_error
         void resume(uint64_t) except +raise_native_error

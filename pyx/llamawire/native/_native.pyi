@@ -34,6 +34,16 @@ def devices() -> list[dict[str, Any]]:
 def use_numa() -> None:
     """Spreads threads and memory over NUMA nodes. Before the first model; for the whole process."""
 
+def quantize_types() -> list[str]:
+    """The types that `quantize` knows, by the names that people write."""
+
+def quantize(input: str, output: str, type: str, num_thread: int = 0) -> None:
+    """Writes the GGUF `input` to `output` with its matrices in another type.
+
+    Cannot be stopped: run it in a process of its own. Progress is in llama.cpp's log, a line a
+    tensor. INVALID_ARGUMENT: an unknown type, or a file that cannot be quantized to it.
+    """
+
 def build_commit() -> str:
     """The pin of llama.cpp this module was built from."""
 
@@ -73,7 +83,7 @@ class Model:
     def info(self) -> dict[str, Any]:
         """What a server needs to know: `description`, `architecture`, `parameter_count`,
         `size_bytes`, `num_ctx_train`, `vocab_size`, `embedding_size`, `layer_count`, `adds_bos`,
-        `adds_eos`, `bos_token`, `eos_token`, `bos_text`, `eos_text`, `can_shift`, `has_encoder`,
+        `adds_eos`, `adds_sep`, `bos_token`, `eos_token`, `sep_token`, `bos_text`, `eos_text`, `can_shift`, `has_encoder`,
         `has_decoder`, `is_recurrent`, `has_fim`. `can_shift` goes by the kind of model; a loop's
         `info` knows for certain."""
 
@@ -110,6 +120,8 @@ class Event:
     kind: int
     tokens: list[int]
     text: bytes
+    logprobs: list[tuple[int, float]]
+    """Of TOKENS, if asked for: the token's own log-probability, then the best ones, best first."""
     reason: str
     code: str
     message: str
@@ -182,6 +194,9 @@ class Loop:
         frequency_penalty: float = 0.0,
         penalize_newline: bool = True,
         stop: Iterable[str] = (),
+        grammar: str = "",
+        grammar_root: str = "root",
+        top_logprobs: int = -1,
         cache_prompt: bool = True,
         reproducible: bool = True,
     ) -> None:
@@ -196,14 +211,26 @@ class Loop:
         loop's. num_predict <= 0: no limit but the context's (10 x num_ctx with shift on); a greater
         one is limited so, too. Empty stop strings are ignored.
 
+        grammar: GBNF that the text must follow from its rule `grammar_root` on; the job ends with
+        stop when the grammar is complete and the model ends it. A grammar that was not prepared is
+        compiled here, which takes milliseconds. References to tokens and left recursion are
+        refused, and what is beyond the limits of csrc/llamawire/gbnf.h.
+
+        top_logprobs: log-probabilities of each token, from the raw logits, and of this many
+        alternatives (0 to 20); -1: none.
+
         reproducible: the prefix cache gives only what a cold one would have computed alike, bit for
         bit; with a seed, a job that runs alone then gives the same text whatever ran before. False
         also reuses tokens that were generated: the next turn of a chat starts sooner.
 
-        INVALID_ARGUMENT: an option outside its range, named, or an id outside the vocabulary, or
-        a prompt that leaves no room for one token. RESOURCE_EXHAUSTED: queue_max jobs wait.
+        INVALID_ARGUMENT: an option outside its range, named, a grammar that is none, or an id
+        outside the vocabulary, or a prompt that leaves no room for one token. RESOURCE_EXHAUSTED: queue_max jobs wait.
         FAILED_PRECONDITION: the loop is closed. ALREADY_EXISTS: job_id is not over yet.
         """
+
+    def prepare_grammar(self, text: str, root: str = "root") -> None:
+        """Compiles a grammar, so that `submit` finds it; the last 64 are kept. INVALID_ARGUMENT
+        says what is wrong with it."""
 
     def cancel(self, job_id: int) -> None:
         """Ends the job in whatever phase it is; its last event is FINISHED with `cancelled`. An
@@ -228,3 +255,52 @@ class Loop:
 
     def close(self) -> None:
         """Stops the thread; jobs that run end as cancelled. Idempotent."""
+
+@final
+class Cancellation:
+    """Says that nobody wants an answer any more; shared between two threads."""
+
+    def __new__(cls) -> Cancellation: ...
+    def ask(self) -> None: ...
+
+@final
+class Embedder:
+    """Vectors for inputs, or scores for pairs, with a context of its own over a model.
+
+    Many inputs are computed at once, each apart from the others. Calls from several threads take
+    turns, a batch at a time.
+    """
+
+    def __new__(
+        cls,
+        model: Model,
+        *,
+        num_ctx: int = 2048,
+        num_batch: int = 2048,
+        num_thread: int = 0,
+        flash_attention: bool | None = None,
+        pooling: str | None = None,
+    ) -> Embedder:
+        """num_ctx is the most tokens of an input, within the trained context. An encoder sees a
+        whole input at once, so there num_batch is a limit, too. num_thread 0: as the machine
+        allows. flash_attention None leaves it to the machine. pooling None: as the file says, or
+        the mean; else mean, cls, last or rank.
+
+        INVALID_ARGUMENT: an option outside its range, or a model that gives no vectors.
+        RESOURCE_EXHAUSTED: no memory.
+        """
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """`width` (numbers for each input), `input_tokens_max`, `num_batch` (tokens computed at a
+        time), `num_thread`, and `ranks`: the numbers are scores of a pair."""
+
+    def embed(
+        self, inputs: Iterable[Any], *, cancellation: Cancellation | None = None
+    ) -> npt.NDArray[np.float32]:
+        """A row for each input (ids, with the special tokens the model wants), shape [n, width].
+
+        Rows have length 1, unless the model ranks; one of zeros stays so. INVALID_ARGUMENT: an
+        input without tokens, longer than `input_tokens_max` or with an id outside the vocabulary,
+        named by its place, or a row that is not finite. CANCELLED: `cancellation.ask()` was called.
+        """

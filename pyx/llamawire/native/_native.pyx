@@ -83,6 +83,19 @@ def use_numa():
     Backend.use_numa()
 
 
+def quantize_types():
+    return [text(name) for name in c_quantize_types()]
+
+
+def quantize(input, output, type, num_thread=0):
+    cdef string c_input = os.fsencode(input)
+    cdef string c_output = os.fsencode(output)
+    cdef string c_type = utf8(type, "type")
+    cdef int32_t threads = int32(num_thread)
+    with nogil:
+        c_quantize(c_input, c_output, c_type, threads)
+
+
 def build_commit():
     return text(Backend.build_commit())
 
@@ -158,8 +171,10 @@ cdef class Model:
             "layer_count": info.layer_count,
             "adds_bos": info.adds_bos,
             "adds_eos": info.adds_eos,
+            "adds_sep": info.adds_sep,
             "bos_token": info.bos_token,
             "eos_token": info.eos_token,
+            "sep_token": info.sep_token,
             "bos_text": text(info.bos_text),
             "eos_text": text(info.eos_text),
             "can_shift": info.can_shift,
@@ -203,6 +218,7 @@ cdef class Event:
     cdef readonly int kind
     cdef readonly list tokens
     cdef readonly bytes text
+    cdef readonly list logprobs
     cdef readonly str reason
     cdef readonly str code
     cdef readonly str message
@@ -223,12 +239,18 @@ cdef class Event:
         return f"<Event {self.job_id} {names[self.kind]}>"
 
 
+cdef list logprob_list(const vector[Logprob]& logprobs):
+    cdef size_t i
+    return [(logprobs[i].token, logprobs[i].logprob) for i in range(logprobs.size())]
+
+
 cdef Event new_event(const CppEvent& source):
     cdef Event event = Event.__new__(Event)
     event.job_id = source.job_id
     event.kind = <int>source.kind
     event.tokens = [source.token] if source.token >= 0 else []
     event.text = source.text
+    event.logprobs = logprob_list(source.logprobs)
     event.reason = source.reason.decode("ascii")
     event.code = source.code.decode("ascii")
     event.message = text(source.message)
@@ -306,6 +328,9 @@ cdef class Loop:
         frequency_penalty=0.0,
         penalize_newline=True,
         stop=(),
+        grammar="",
+        grammar_root="root",
+        top_logprobs=-1,
         cache_prompt=True,
         reproducible=True,
     ):
@@ -325,6 +350,9 @@ cdef class Loop:
         options.reproducible = reproducible
         for string_ in stop:
             options.stop.push_back(utf8(string_, "stop"))
+        options.grammar = utf8(grammar, "grammar")
+        options.grammar_root = utf8(grammar_root, "grammar_root")
+        options.top_logprobs = int32(top_logprobs)
         sampling.seed = seed & 0xFFFFFFFFFFFFFFFF
         sampling.temperature = temperature
         sampling.top_k = int32(top_k)
@@ -338,6 +366,12 @@ cdef class Loop:
         sampling.penalize_newline = penalize_newline
         with nogil:
             dereference(self.handle).submit(move(request))
+
+    def prepare_grammar(self, text, root="root"):
+        cdef string text_ = utf8(text, "grammar")
+        cdef string root_ = utf8(root, "grammar_root")
+        with nogil:
+            dereference(self.handle).prepare_grammar(text_, root_)
 
     def cancel(self, job_id):
         cdef uint64_t id_ = job_id
@@ -373,3 +407,63 @@ cdef class Loop:
     def close(self):
         with nogil:
             dereference(self.handle).close()
+
+
+# ---- Embedder ------------------------------------------------------------------------------------
+
+
+@cython.final
+cdef class Cancellation:
+    cdef unique_ptr[CppCancellation] handle
+
+    def __cinit__(self):
+        self.handle.reset(new CppCancellation())
+
+    def ask(self):
+        dereference(self.handle).ask()
+
+
+@cython.final
+cdef class Embedder:
+    cdef unique_ptr[CppEmbedder] handle
+
+    def __cinit__(
+        self,
+        Model model not None,
+        *,
+        num_ctx=2048,
+        num_batch=2048,
+        num_thread=0,
+        flash_attention=None,
+        pooling=None,
+    ):
+        cdef EmbedderOptions options
+        options.num_ctx = int32(num_ctx)
+        options.num_batch = int32(num_batch)
+        options.num_thread = int32(num_thread)
+        options.flash_attention = choice(flash_attention)
+        options.pooling = utf8(pooling or "", "pooling")
+        with nogil:
+            self.handle.reset(new CppEmbedder(model.handle, options))
+
+    def __dealloc__(self):
+        with nogil:
+            self.handle.reset()
+
+    @property
+    def info(self):
+        return <EmbedderInfo>dereference(self.handle).info()
+
+    def embed(self, inputs, *, Cancellation cancellation=None):
+        cdef vector[vector[int32_t]] ids
+        cdef const CppCancellation* watched = NULL
+        if cancellation is not None:
+            watched = cancellation.handle.get()
+        for tokens in inputs:
+            ids.push_back(token_vector(tokens))
+        vectors = np.empty((ids.size(), dereference(self.handle).info().width), dtype=np.float32)
+        cdef float[:, ::1] view = vectors
+        cdef float* data = &view[0, 0] if vectors.size else NULL
+        with nogil:
+            dereference(self.handle).embed(ids, data, watched)
+        return vectors

@@ -13,12 +13,13 @@ from google.protobuf.struct_pb2 import Struct
 from llamawire.engine.catalog import described
 from llamawire.engine.completion import Completion
 from llamawire.engine.errors import InvalidArgument
-from llamawire.engine.job import Accepted, Finished, Piece, Update
+from llamawire.engine.job import Accepted, Finished, Piece, TokenLogprob, Update
 from llamawire.engine.options import Options
 from llamawire.engine.prompt import ThinkValue
 from llamawire.engine.requests import GenerateRequest
 from llamawire.engine.scheduler import LoadedModel
 from llamawire.engine.store import Details, ListedModel, MetadataValue, Scalar, ShownModel
+from llamawire.engine.structure import Form
 from llamawire.v1 import generation_pb2, model_pb2, model_service_pb2, options_pb2
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "grouped",
     "keep_alive_s",
     "loaded_message",
+    "logprob_message",
     "model_message",
+    "read_format",
     "read_generate",
     "read_think",
     "show_message",
@@ -87,15 +90,22 @@ def read_generate(request: generation_pb2.GenerateRequest) -> GenerateRequest:
         template=request.template,
         raw=request.raw,
         context=tuple(request.context.ids) if request.HasField("context") else None,
-        format=request.format.WhichOneof("kind") or "",
+        format=read_format(request.format),
         options=given_options(request.options),
         keep_alive_s=keep_alive_s(request.keep_alive) if request.HasField("keep_alive") else None,
         truncate=request.truncate if request.HasField("truncate") else True,
         shift=request.shift if request.HasField("shift") else None,
         think=read_think(request.think) if request.HasField("think") else None,
-        logprobs=request.HasField("logprobs"),
+        top_logprobs=request.logprobs.top if request.HasField("logprobs") else None,
         timeout_s=timeout_s(request.timeout) if request.HasField("timeout") else None,
     )
+
+
+def read_format(message: generation_pb2.Format) -> Form | None:
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        return None
+    return Form(kind, "" if kind == "json" else getattr(message, kind))
 
 
 def read_think(think: generation_pb2.Think) -> ThinkValue:
@@ -127,8 +137,12 @@ def timeout_s(duration: Duration) -> float:
 
 
 def struct_values(struct: Struct) -> dict[str, object]:
-    """A Struct's numbers are doubles; whole ones become ints again, as JSON had them."""
-    return {key: whole(value) for key, value in MessageToDict(struct).items()}
+    """A Struct's numbers are doubles; whole ones become ints again, as JSON had them.
+
+    Its keys come in any order, in another one in each process; sorted, a conversation renders alike
+    every time, and is found in the prefix cache.
+    """
+    return {key: whole(value) for key, value in sorted(MessageToDict(struct).items())}
 
 
 def whole(value: object) -> object:
@@ -137,7 +151,7 @@ def whole(value: object) -> object:
     if isinstance(value, list):
         return [whole(each) for each in value]
     if isinstance(value, dict):
-        return {key: whole(each) for key, each in value.items()}
+        return {key: whole(each) for key, each in sorted(value.items())}
     return value
 
 
@@ -171,10 +185,23 @@ def generate_reply(
             finished.context.ids.extend(completion.context_ids())
         return generation_pb2.GenerateResponse(finished=finished)
     pieces = [
-        generation_pb2.Piece(text=each.text, token_ids=each.token_ids, thinking=each.thinking)
+        generation_pb2.Piece(
+            text=each.text,
+            token_ids=each.token_ids,
+            thinking=each.thinking,
+            logprobs=map(logprob_message, each.logprobs),
+        )
         for each in group
     ]
     return generation_pb2.GenerateResponse(pieces=generation_pb2.Pieces(pieces=pieces))
+
+
+def logprob_message(logprob: TokenLogprob) -> generation_pb2.TokenLogprob:
+    return generation_pb2.TokenLogprob(
+        token=logprob.token,
+        logprob=logprob.logprob,
+        top=[generation_pb2.TopLogprob(token=token, logprob=value) for token, value in logprob.top],
+    )
 
 
 def started_message(completion: Completion, accepted: Accepted) -> generation_pb2.Started:

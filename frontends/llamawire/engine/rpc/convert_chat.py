@@ -15,6 +15,8 @@ from llamawire.engine.rpc.convert import (
     finished_message,
     given_options,
     keep_alive_s,
+    logprob_message,
+    read_format,
     read_think,
     started_message,
     struct_values,
@@ -31,13 +33,13 @@ def read_chat(request: pb.ChatRequest) -> ChatRequest:
         model=request.model,
         messages=tuple(read_message(message) for message in request.messages),
         tools=tuple(read_tool(tool, index) for index, tool in enumerate(request.tools)),
-        format=request.format.WhichOneof("kind") or "",
+        format=read_format(request.format),
         options=given_options(request.options),
         keep_alive_s=keep_alive_s(request.keep_alive) if request.HasField("keep_alive") else None,
         truncate=request.truncate if request.HasField("truncate") else True,
         shift=request.shift if request.HasField("shift") else None,
         think=read_think(request.think) if request.HasField("think") else None,
-        logprobs=request.HasField("logprobs"),
+        top_logprobs=request.logprobs.top if request.HasField("logprobs") else None,
         timeout_s=timeout_s(request.timeout) if request.HasField("timeout") else None,
     )
 
@@ -84,6 +86,7 @@ def piece_message(piece: Piece) -> pb.ChatPiece:
         thinking=piece.thinking,
         tool_calls=[call_message(call) for call in piece.calls],
         token_ids=piece.token_ids,
+        logprobs=map(logprob_message, piece.logprobs),
     )
 
 

@@ -50,7 +50,10 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
 
     async def Render(self, request: pb.RenderRequest, context: Context) -> pb.RenderResponse:
         async with failures_as_status(context):
-            rendered = await self._completions.render(read_generate(request.generate))
+            if request.HasField("chat"):
+                rendered = await self._completions.render(read_chat(request.chat))
+            else:
+                rendered = await self._completions.render(read_generate(request.generate))
             return pb.RenderResponse(
                 prompt=rendered.text,
                 image_count=rendered.image_count,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
 
 from llamawire.engine.catalog import Catalog
 from llamawire.engine.completion import Completions
+from llamawire.engine.quantizer import quantize
 from llamawire.engine.rpc.convert import (
     given_options,
     keep_alive_s,
     loaded_message,
     model_message,
-    struct_values,
     show_message,
+    struct_values,
 )
 from llamawire.engine.rpc.status import failures_as_status
 from llamawire.engine.scheduler import Scheduler
@@ -28,6 +30,7 @@ from llamawire.engine.store import (
     Progress,
     create,
 )
+from llamawire.engine.store.registry import Credentials, Registry
 from llamawire.engine.templates import check_template, detect_template
 from llamawire.v1 import model_service_pb2 as pb
 from llamawire.v1 import model_service_pb2_grpc as pb_grpc
@@ -44,12 +47,14 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
     def __init__(
         self,
         library: Library,
+        registry: Registry,
         catalog: Catalog,
         scheduler: Scheduler,
         completions: Completions,
         on_change: Callable[[], Awaitable[None]],
     ) -> None:
         self._library = library
+        self._registry = registry
         self._catalog = catalog
         self._scheduler = scheduler
         self._completions = completions
@@ -72,15 +77,37 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
     ) -> AsyncIterator[pb.CreateModelResponse]:
         async with failures_as_status(context):
             wanted = create_request(request)
-            steps = create(self._library, wanted, check_template, detect_template)
+            if wanted.base:
+                async with aclosing(self._registry.pull_base(wanted)) as pulling:
+                    async for progress in pulling:
+                        yield pb.CreateModelResponse(**progress_fields(progress))
+            steps = create(self._library, wanted, check_template, detect_template, quantize)
             async for progress in in_thread(steps):
-                yield pb.CreateModelResponse(
-                    status=progress.status,
-                    digest=progress.digest,
-                    total_bytes=progress.total,
-                    completed_bytes=progress.completed,
-                )
+                yield pb.CreateModelResponse(**progress_fields(progress))
             await self._on_change()
+
+    async def PullModel(
+        self, request: pb.PullModelRequest, context: Context
+    ) -> AsyncIterator[pb.PullModelResponse]:
+        async with failures_as_status(context):
+            pulling = self._registry.pull(
+                request.model, insecure=request.insecure, credentials=credentials(request)
+            )
+            async with aclosing(pulling):
+                async for progress in pulling:
+                    yield pb.PullModelResponse(**progress_fields(progress))
+            await self._on_change()
+
+    async def PushModel(
+        self, request: pb.PushModelRequest, context: Context
+    ) -> AsyncIterator[pb.PushModelResponse]:
+        async with failures_as_status(context):
+            pushing = self._registry.push(
+                request.model, insecure=request.insecure, credentials=credentials(request)
+            )
+            async with aclosing(pushing):
+                async for progress in pushing:
+                    yield pb.PushModelResponse(**progress_fields(progress))
 
     async def CopyModel(
         self, request: pb.CopyModelRequest, context: Context
@@ -172,6 +199,22 @@ def create_request(request: pb.CreateModelRequest) -> CreateRequest:
         requires=request.requires,
         info=struct_values(request.info),
     )
+
+
+def credentials(request: pb.PullModelRequest | pb.PushModelRequest) -> Credentials | None:
+    if not request.HasField("credentials"):
+        return None
+    return Credentials(request.credentials.username, request.credentials.password)
+
+
+def progress_fields(progress: Progress) -> dict[str, Any]:
+    """The fields that all messages of progress have."""
+    return {
+        "status": progress.status,
+        "digest": progress.digest,
+        "total_bytes": progress.total,
+        "completed_bytes": progress.completed,
+    }
 
 
 async def in_thread(steps: Iterator[Progress]) -> AsyncIterator[Progress]:

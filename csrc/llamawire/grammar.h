@@ -1,0 +1,122 @@
+// Grammars: text in GBNF to constraints of rows, by llama.cpp's grammar sampler.
+//
+// A grammar is compiled once and kept; a row gets a copy. llama.cpp's sampler is only ever asked
+// about the candidates at hand, since a look at every token of a vocabulary takes milliseconds:
+//
+//   * To find all tokens that may come, the tree of the vocabulary is walked down: below a token
+//     are those that begin with it, and where it may not come, none of them may.
+//   * Tokens without text of their own (control tokens), with a NUL, or that would make a text that
+//     is not UTF-8, never come, whatever the grammar says: the reader would not see what it saw.
+//
+// llama.cpp ends the process when it is made to accept what its grammar forbids, so `accept` asks
+// first.
+//
+// Threads: Grammars is for any thread; a constraint for one at a time.
+#pragma once
+
+#include <llama-cpp.h>
+
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "constraint.h"
+#include "gbnf.h"
+#include "model.h"
+
+namespace llamawire {
+
+// A model's tokens as grammars see them: a forest in which a token hangs below the longest other
+// token that it begins with.
+class GrammarVocabulary {
+  public:
+    explicit GrammarVocabulary(const Model& model);
+
+    bool is_usable(Token token) const { return usable_[static_cast<size_t>(token)]; }
+    // Those that hang below no other, and the ends of generation.
+    const std::vector<Token>& roots() const { return roots_; }
+    void append_below(Token token, std::vector<Token>* tokens) const;
+    const Model& model() const { return model_; }
+
+  private:
+    const Model& model_;
+    std::vector<bool> usable_;
+    std::vector<Token> roots_;
+    std::vector<Token> below_;      // those below token 0, below token 1 ...
+    std::vector<uint32_t> begins_;  // where those of a token begin; one more than tokens
+};
+
+// Where in a character a text stands.
+class Utf8Place {
+  public:
+    // False, and of no more use, if these bytes cannot follow.
+    bool feed(std::string_view bytes);
+
+  private:
+    int missing_ = 0;                         // bytes until the character is whole
+    unsigned char low_ = 0x80, high_ = 0xBF;  // range of the next one
+};
+
+class GrammarConstraint : public Constraint {
+  public:
+    GrammarConstraint(const GrammarVocabulary& vocabulary, llama_sampler_ptr grammar);
+
+    void filter(Candidate* candidates, size_t count) override;
+    void list_allowed(std::vector<Token>* tokens) override;
+    void accept(Token token) override;
+
+  private:
+    bool fits(Token token) const;
+
+    const GrammarVocabulary& vocabulary_;
+    llama_sampler_ptr grammar_;
+    Utf8Place place_;
+    bool is_over_ = false;  // an end of generation was accepted
+    std::vector<llama_token_data> asked_;
+    std::vector<Candidate> level_;
+};
+
+class Grammars {
+  public:
+    static constexpr size_t kKeptMax = 64;
+    // A new grammar is tried on texts of so many tokens, of which none may take longer than this.
+    // llama.cpp keeps every reading of an ambiguous text, and there may be more with each character.
+    static constexpr int kTrialTexts = 3;
+    static constexpr int kTrialTokens = 40;
+    static constexpr std::chrono::milliseconds kTrialTimeMax{50};
+
+    // `model` outlives it.
+    explicit Grammars(const Model& model) : model_(model) {}
+
+    // A constraint at the beginning of rule `root`. Throws Error(kInvalidArgument) that says what
+    // is wrong with the text. Takes milliseconds for a new text.
+    std::unique_ptr<Constraint> constraint(const std::string& text, const std::string& root);
+    // Does the part of it that takes time; throws as it does.
+    void prepare(const std::string& text, const std::string& root) { compiled(text, root); }
+
+  private:
+    using Compiled = std::shared_ptr<const llama_sampler>;
+    struct Kept {
+        std::string text;
+        std::string root;
+        Compiled grammar;
+    };
+
+    Compiled compiled(const std::string& text, const std::string& root);
+    Compiled find(const std::string& text, const std::string& root);
+    const GrammarVocabulary& vocabulary();
+    void try_out(const llama_sampler* grammar);
+
+    const Model& model_;
+    std::once_flag vocabulary_made_;
+    std::unique_ptr<const GrammarVocabulary> vocabulary_;  // made for the first grammar
+    std::mutex mutex_;
+    std::list<Kept> kept_;  // the last used in front
+};
+
+}  // namespace llamawire
