@@ -1,8 +1,7 @@
 #include "grammar.h"
 
-#include <time.h>
-
 #include <algorithm>
+#include <ctime>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -184,32 +183,40 @@ Grammars::Compiled Grammars::compiled(const std::string& text, const std::string
     return kept;
 }
 
-// Short tokens only, so that the time of one grows slowly enough to be caught.
 void Grammars::try_out(const llama_sampler* grammar) {
-    std::vector<Candidate> asked;
-    std::vector<Token> allowed;
-    for (uint64_t text = 0; text < kTrialTexts; ++text) {
-        GrammarConstraint trial(vocabulary(), llama_sampler_ptr(llama_sampler_clone(grammar)));
-        for (uint64_t index = 0; index < kTrialTokens; ++index) {
-            const auto begin = thread_time();
-            asked.clear();
-            for (Token token : vocabulary().roots()) asked.push_back({0.0F, 0.0F, token});
-            trial.filter(asked.data(), asked.size());
-            allowed.clear();
-            for (const Candidate& candidate : asked) {
-                const bool is_end = model_.is_end(candidate.id);
-                if (candidate.logit != kRefused && !is_end) allowed.push_back(candidate.id);
-            }
-            if (allowed.empty()) break;
-            const double place = uniform(text, index, 0) * static_cast<double>(allowed.size());
-            trial.accept(allowed[std::min(static_cast<size_t>(place), allowed.size() - 1)]);
-            if (thread_time() - begin > kTrialTimeMax) {
-                throw Error(Code::kInvalidArgument,
-                            "grammar: too ambiguous: one character takes more than " +
-                                std::to_string(kTrialTimeMax.count()) + " ms");
-            }
+    std::unique_ptr<GrammarConstraint> trial;
+    uint64_t size = 0;
+    for (uint64_t count = 0; count < kTrialTokens; ++count) {
+        if (trial == nullptr || size == kTrialTextTokens) {
+            llama_sampler_ptr copy(llama_sampler_clone(grammar));
+            trial = std::make_unique<GrammarConstraint>(vocabulary(), std::move(copy));
+            size = 0;
         }
+        const auto begin = thread_time();
+        const bool goes_on = extend(trial.get(), uniform(0, count, 0));
+        if (thread_time() - begin > kTrialTimeMax) {
+            throw Error(Code::kInvalidArgument,
+                        "grammar: too ambiguous: one character takes more than " +
+                            std::to_string(kTrialTimeMax.count()) + " ms");
+        }
+        ++size;
+        if (!goes_on) trial.reset();
     }
+}
+
+// By a short token, so that the time grows slowly enough from one to the next. False: by none.
+bool Grammars::extend(Constraint* text, double number) {
+    std::vector<Candidate> asked;
+    for (Token token : vocabulary().roots()) asked.push_back({0.0F, 0.0F, token});
+    text->filter(asked.data(), asked.size());
+    const auto is_out = [this](const Candidate& candidate) {
+        return candidate.logit == kRefused || model_.is_end(candidate.id);
+    };
+    asked.erase(std::remove_if(asked.begin(), asked.end(), is_out), asked.end());
+    if (asked.empty()) return false;
+    const auto place = static_cast<size_t>(number * static_cast<double>(asked.size()));
+    text->accept(asked[std::min(place, asked.size() - 1)].id);
+    return true;
 }
 
 Grammars::Compiled Grammars::find(const std::string& text, const std::string& root) {

@@ -84,10 +84,11 @@ class GrammarConstraint : public Constraint {
 class Grammars {
   public:
     static constexpr size_t kKeptMax = 64;
-    // A new grammar is tried on texts of so many tokens, of which none may take longer than this.
-    // llama.cpp keeps every reading of an ambiguous text, and there may be more with each character.
-    static constexpr int kTrialTexts = 3;
-    static constexpr int kTrialTokens = 40;
+    // A new grammar is tried on texts of so many tokens in all, of which none may take longer than
+    // this. llama.cpp keeps every reading of an ambiguous text, and each character may multiply
+    // them.
+    static constexpr uint64_t kTrialTokens = 300;
+    static constexpr uint64_t kTrialTextTokens = 50;
     static constexpr std::chrono::milliseconds kTrialTimeMax{50};
 
     // `model` outlives it.
@@ -111,6 +112,7 @@ class Grammars {
     Compiled find(const std::string& text, const std::string& root);
     const GrammarVocabulary& vocabulary();
     void try_out(const llama_sampler* grammar);
+    bool extend(Constraint* text, double number);
 
     const Model& model_;
     std::once_flag vocabulary_made_;

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from gguf_files import tiny_bert
 
 native = pytest.importorskip("llamawire.native", reason="the extension module is not built")
 
@@ -107,6 +111,21 @@ async def test_a_call_that_leaves_is_not_computed() -> None:
     await first
     assert (await queue.embed(inputs(9))).ravel().tolist() == [9]
     assert embedder.rounds == [1, 1]
+
+
+async def test_a_round_that_nobody_waits_for_ends(tmp_path: Path) -> None:
+    path = tiny_bert(
+        tmp_path / "large.gguf", embedding=512, heads=8, blocks=4, feed_forward=2048, context=512
+    )
+    queue = EmbedQueue(native.Embedder(native.Model(path), num_ctx=512))
+    whole = np.full(500, 5, np.int32)
+    gone = asyncio.create_task(queue.embed([whole] * ROUND_INPUTS_MAX))
+    await asyncio.sleep(0.1)
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    begin = time.monotonic()
+    await queue.embed(inputs(9))
+    assert time.monotonic() - begin < 10
 
 
 @pytest.mark.parametrize("dimensions", [0, 4, 9, -1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import grpc.aio
 from aiohttp import web
@@ -29,7 +30,18 @@ from .ndjson import json_response
 from .options import ReadOptions
 from .stubs import Stubs
 
-__all__ = ["EmbeddingExchange", "EmbeddingHandlers"]
+__all__ = ["EmbeddingExchange", "EmbeddingHandlers", "written"]
+
+
+# Longer answers are written in a thread.
+_INLINE_VECTORS_MAX = 16
+
+
+async def written(write: Callable[[], web.Response], reply: pb.EmbedResponse) -> web.Response:
+    """The answer; others go on while a long one is written."""
+    if len(reply.embeddings) <= _INLINE_VECTORS_MAX:
+        return write()
+    return await asyncio.to_thread(write)
 
 
 class EmbeddingExchange:
@@ -76,7 +88,7 @@ class EmbeddingExchange:
 
 
 class EmbeddingHandlers:
-    """The handlers of one application. Answers of a megabyte are written in a thread."""
+    """The handlers of one application."""
 
     def __init__(self, stubs: Stubs) -> None:
         self._exchange = EmbeddingExchange(stubs)
@@ -84,7 +96,7 @@ class EmbeddingHandlers:
     async def embed(self, request: web.Request) -> web.StreamResponse:
         body = read_embed(await request.read())
         reply = await self._exchange.embed(body, "embed")
-        return await asyncio.to_thread(lambda: json_response(embed_answer(body.model, reply)))
+        return await written(lambda: json_response(embed_answer(body.model, reply)), reply)
 
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
         body = read_legacy(await request.read())

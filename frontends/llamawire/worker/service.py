@@ -13,12 +13,13 @@ from llamawire import native
 from llamawire.session.v1 import worker_service_pb2 as pb
 from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
 from llamawire.worker.embedding import EmbedQueue, shortened
-from llamawire.worker.inputs import InputReader, InputTooLong
+from llamawire.worker.inputs import FittedInput, InputReader, InputTooLong
 from llamawire.worker.session import Session
 
 __all__ = ["WorkerServicer"]
 
 PROGRESS_S = 0.1
+INLINE_BYTES_MAX = 4096
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -129,12 +130,7 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
         assert self._inputs is not None
         self._embed_queue = self._embed_queue or EmbedQueue(self._embedder)
         try:
-            inputs = await asyncio.to_thread(
-                self._inputs.read,
-                request.inputs,
-                num_ctx=request.num_ctx,
-                truncate=request.truncate,
-            )
+            inputs = await self._read_inputs(self._inputs, request)
             vectors = await self._embed_queue.embed([each.tokens for each in inputs])
         except InputTooLong as error:
             # The one failure with numbers in it; the daemon knows it by this code.
@@ -149,6 +145,17 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
             received_counts=[each.received_count for each in inputs],
             kept_counts=[len(each.tokens) for each in inputs],
         )
+
+    async def _read_inputs(
+        self, reader: InputReader, request: pb.EmbedRequest
+    ) -> list[FittedInput]:
+        def read() -> list[FittedInput]:
+            return reader.read(request.inputs, num_ctx=request.num_ctx, truncate=request.truncate)
+
+        # A thread takes longer to wake than a short text to tokenise.
+        if request.ByteSize() <= INLINE_BYTES_MAX:
+            return read()
+        return await asyncio.to_thread(read)
 
     async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
         model = await self._ready_model(context)

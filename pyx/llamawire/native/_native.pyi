@@ -83,8 +83,9 @@ class Model:
     def info(self) -> dict[str, Any]:
         """What a server needs to know: `description`, `architecture`, `parameter_count`,
         `size_bytes`, `num_ctx_train`, `vocab_size`, `embedding_size`, `layer_count`, `adds_bos`,
-        `adds_eos`, `adds_sep`, `bos_token`, `eos_token`, `sep_token`, `bos_text`, `eos_text`, `can_shift`, `has_encoder`,
-        `has_decoder`, `is_recurrent`, `has_fim`. `can_shift` goes by the kind of model; a loop's
+        `adds_eos`, `adds_sep`, `bos_token`, `eos_token`, `sep_token`, `bos_text`, `eos_text`,
+        `can_shift`, `has_encoder`, `has_decoder`, `is_recurrent`, `has_fim`. `can_shift` goes by
+        the kind of model; a loop's
         `info` knows for certain."""
 
     def tokenize(
@@ -224,7 +225,8 @@ class Loop:
         also reuses tokens that were generated: the next turn of a chat starts sooner.
 
         INVALID_ARGUMENT: an option outside its range, named, a grammar that is none, or an id
-        outside the vocabulary, or a prompt that leaves no room for one token. RESOURCE_EXHAUSTED: queue_max jobs wait.
+        outside the vocabulary, or a prompt that leaves no room for one token.
+        RESOURCE_EXHAUSTED: queue_max jobs wait.
         FAILED_PRECONDITION: the loop is closed. ALREADY_EXISTS: job_id is not over yet.
         """
 

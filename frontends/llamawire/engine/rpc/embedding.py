@@ -20,6 +20,9 @@ from llamawire.v1 import embedding_service_pb2_grpc as pb_grpc
 
 __all__ = ["EmbeddingServicer"]
 
+INLINE_NUMBERS_MAX = 16_384
+"""Longer answers are made in a thread: not while others wait for their tokens."""
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -32,7 +35,8 @@ class EmbeddingServicer(pb_grpc.EmbeddingServiceServicer):
     async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
         async with failures_as_status(context):
             embedded = await self._embeddings.embed(read_embed(request))
-            # Some million numbers at most: not while others wait for their tokens.
+            if embedded.vectors.size <= INLINE_NUMBERS_MAX:
+                return embed_reply(embedded)
             return await asyncio.to_thread(embed_reply, embedded)
 
     async def Rerank(self, request: pb.RerankRequest, context: Context) -> pb.RerankResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from ..convert_embed import (
     read_texts,
     rerank_answer,
 )
-from ..embedding import EmbeddingExchange
+from ..embedding import EmbeddingExchange, written
 from ..gofloat import vector32_text
 from ..stubs import Stubs
 from .envelope import object_response
@@ -98,7 +97,7 @@ class EmbeddingHandlers:
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
         body = _read_embed(await request.read())
         reply = await self._exchange.embed(body.embed, "embed")
-        return await asyncio.to_thread(lambda: object_response(_embed_answer(body, reply)))
+        return await written(lambda: object_response(_embed_answer(body, reply)), reply)
 
     async def rerank(self, request: web.Request) -> web.StreamResponse:
         body = read_rerank(await request.read())
