@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <exception>
 #include <numeric>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -348,7 +349,11 @@ void Embedder::compute_in_lanes(const Work& work, size_t begin) {
         }
     };
     std::vector<std::thread> threads;
-    for (size_t i = 1; i < lanes_.size(); ++i) threads.emplace_back(run, lanes_[i].get());
+    try {
+        for (size_t i = 1; i < lanes_.size(); ++i) threads.emplace_back(run, lanes_[i].get());
+    } catch (const std::system_error&) {
+        // No more threads to be had; those that run take all the batches.
+    }
     run(lanes_[0].get());
     for (std::thread& thread : threads) thread.join();
     if (failure != nullptr) std::rethrow_exception(failure);

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamawire.engine.answer import ParsedAnswer, PlainAnswer
-from llamawire.engine.job import Accepted, Finished, Piece, Update
+from llamawire.engine.job import Accepted, Finished, Piece, TokenLogprob, Update
 from llamawire.engine.prompt import Tool
 from llamawire.engine.prompt.output import FORMATS
 
@@ -32,6 +32,19 @@ def read(answer: ParsedAnswer | PlainAnswer, texts: list[str]) -> list[Piece]:
 
 def parsed() -> ParsedAnswer:
     return ParsedAnswer(FORMATS["qwen3"].parser(tools=WEATHER, think=True))
+
+
+def test_logprobs_stay_with_their_tokens() -> None:
+    answer = parsed()
+    shown: list[Update] = []
+    for token, text in enumerate(ANSWER):
+        logprob = TokenLogprob(text.encode(), -float(token))
+        shown += answer.read([Piece(text, (token,), logprobs=(logprob,))])
+    shown += answer.read([END])
+    for piece in shown[:-1]:
+        assert isinstance(piece, Piece)
+        assert [-one.logprob for one in piece.logprobs] == list(piece.token_ids)
+    assert sum(len(p.logprobs) for p in shown if isinstance(p, Piece)) == len(ANSWER)
 
 
 def test_a_plain_answer_is_shown_as_it_is() -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from llamawire.engine.errors import EngineError
-from llamawire.engine.job import Accepted, Finished, Job, Piece
+from llamawire.engine.job import Accepted, Finished, Job, Piece, TokenLogprob
 from llamawire.engine.options import Options
 from llamawire.engine.run import Run
 
@@ -33,6 +33,17 @@ async def test_what_is_ready_comes_together() -> None:
     run.add_tokens([7], "a")
     run.add_tokens([8], "b")
     assert await run.updates() == [Accepted(2, 2, 0, 0), Piece("a", (7,)), Piece("b", (8,))]
+
+
+async def test_logprobs_travel_with_the_text_of_their_tokens_and_an_end_has_none() -> None:
+    run = Commands().run()
+    one, two, end = (TokenLogprob(token, -1.0) for token in (b"a", b"b", b"</s>"))
+    run.add_tokens([7], "", [one])
+    run.add_tokens([8], "ab", [two])
+    run.add_tokens([9], "", [end])
+    finish(run)
+    updates = await run.updates()
+    assert updates[:-1] == [Piece("ab", (7, 8), logprobs=(one, two)), Piece("", (9,))]
 
 
 async def test_tokens_held_back_travel_with_the_text_they_became() -> None:

@@ -96,6 +96,15 @@ async def test_a_model_that_embeds_has_one_stream() -> None:
     assert [(each.num_parallel, each.embeds) for each in found] == [(4, False), (1, True)]
 
 
+async def test_a_model_that_embeds_is_loaded_again_for_longer_inputs() -> None:
+    office = Office()
+    for num_batch in (64, 512, 64):
+        options = Options(num_ctx=512, num_batch=num_batch)
+        async with office.scheduler.lease(model("a", embeds=True), options, None):
+            pass
+    assert [load.num_batch for load in office.loads] == [64, 512]
+
+
 async def test_options_left_to_us_never_reload() -> None:
     office = Office()
     await office.use(num_thread=2, use_mmap=True)

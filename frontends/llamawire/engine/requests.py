@@ -72,6 +72,7 @@ def check(request: Request, model: ServedModel) -> None:
     for name, is_given in (
         ("a model with adapters", model.stored.adapters),
         ("images", has_images(request)),
+        ("format with a model that writes in channels", writes_channels(request, model)),
     ):
         if is_given:
             raise NotImplementedYet(name)
@@ -106,6 +107,12 @@ def check_sizes(request: ChatRequest) -> None:
         raise InvalidArgument(f"messages must be at most {MESSAGES_MAX}", field="messages")
     if len(request.tools) > TOOLS_MAX:
         raise InvalidArgument(f"tools must be at most {TOOLS_MAX}", field="tools")
+
+
+def writes_channels(request: Request, model: ServedModel) -> bool:
+    """A chat whose answer is framed, so that the form would be that of the frame."""
+    is_framed = isinstance(request, ChatRequest) and model.output_format.has_channels
+    return is_framed and request.format is not None
 
 
 def has_images(request: Request) -> bool:

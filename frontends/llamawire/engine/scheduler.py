@@ -83,6 +83,8 @@ class Slot:
         """Whether a request can run here: a smaller context never asks for a reload, nor does an
         option that the request leaves to us."""
         have = self.runner.settings
+        if wanted.embeds and wanted.num_batch > have.num_batch:
+            return False  # a whole input has to fit in it
         return wanted.num_ctx <= have.num_ctx and all(
             getattr(wanted, name) in (automatic, getattr(have, name))
             for name, automatic in AUTOMATIC.items()
