@@ -167,13 +167,14 @@ class Daemon:
     def blobs(self) -> list[Path]:
         return list((self.log.parent / "models" / "blobs").iterdir())
 
+    def children(self, word: str) -> list[psutil.Process]:
+        """Its processes, and theirs, with this word on their command line."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return [process for process in family if word in command_line(process)]
+
     def workers(self) -> list[psutil.Process]:
         """Its worker processes, the spare one among them."""
-        return [
-            child
-            for child in psutil.Process(self.process.pid).children(recursive=True)
-            if "llamawire.worker" in " ".join(child.cmdline())
-        ]
+        return self.children("llamawire.worker")
 
     def busy_workers(self) -> list[psutil.Process]:
         """Workers that hold a model: those that have a GGUF file mapped or a loop's threads."""
@@ -187,6 +188,13 @@ class Daemon:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def command_line(process: psutil.Process) -> str:
+    """Empty for one that has just ended, collected or not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def has_model(worker: psutil.Process) -> bool:

@@ -66,8 +66,7 @@ def test_what_cannot_be_quantized_is_told_and_leaves_nothing(
 
 
 def quantizers(daemon: Daemon) -> list[psutil.Process]:
-    children = psutil.Process(daemon.process.pid).children(recursive=True)
-    return [child for child in children if "quantize" in " ".join(child.cmdline())]
+    return daemon.children("llamawire.worker.quantize")
 
 
 def test_a_client_that_hangs_up_ends_the_work(daemon: Daemon, tmp_path: Path) -> None:
