@@ -24,7 +24,6 @@ class FakeRunner:
         self.settings = settings
         self.die = on_dead
         self.office = office
-        self.pid = 1
         self.loaded = SimpleNamespace(
             weights_bytes=1, kv_bytes=1, vram_bytes=0, num_ctx=settings.num_ctx, num_parallel=1
         )

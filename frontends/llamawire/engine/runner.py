@@ -114,10 +114,7 @@ class Runner:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._serving
         await self._stop_worker()
-
-    @property
-    def pid(self) -> int | None:
-        return self._worker.pid if self._worker else None
+        self._up.set()  # who waits for the worker learns that none will come
 
     async def _start_worker(self) -> None:
         try:
@@ -195,6 +192,9 @@ class Runner:
             on_pause=lambda job_id: self._send(pb.SessionRequest(pause=job_id)),
             on_resume=lambda job_id: self._send(pb.SessionRequest(resume=job_id)),
         )
+        if self._closing:
+            run.fail(WorkerGone(self.name))
+            return run
         self._runs[run.id] = run
         self._send(pb.SessionRequest(submit=job_message(run.id, job, run.journal)))
         return run
@@ -250,7 +250,8 @@ class Runner:
 
     async def _ready_stub(self) -> pb_grpc.WorkerServiceAsyncStub:
         await self._up.wait()
-        assert self._stub is not None
+        if self._stub is None:
+            raise WorkerGone(self.name)
         return self._stub
 
     def _send(self, command: pb.SessionRequest) -> None:
@@ -359,8 +360,17 @@ class Runner:
         self._runs.clear()
 
 
-class WorkerGone(Exception):
-    """The worker died; whoever asked may ask again."""
+class WorkerGone(EngineError):
+    """The worker died and the model is no longer in memory; whoever asked may ask again."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"the worker of {model} has ended; the next request loads the model again",
+            code="UNAVAILABLE",
+            reason="WORKER_CRASHED",
+            metadata={"model": model},
+            retry_after_s=1.0,
+        )
 
 
 def embed_error(model: str, error: grpc.aio.AioRpcError) -> EngineError:

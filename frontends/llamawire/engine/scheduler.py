@@ -163,11 +163,6 @@ class Scheduler:
         ]
         return sorted(models, key=lambda each: each.expires_at or math.inf, reverse=True)
 
-    def worker_pids(self) -> dict[str, int]:
-        """Name of the model to process id, for those who watch."""
-        pids = {slot.model.name.display: slot.runner.pid for slot in self._slots.values()}
-        return {name: pid for name, pid in pids.items() if pid is not None}
-
     async def drain(self, timeout_s: float) -> None:
         """Refuses new requests and waits for the running ones, at most so long."""
         self._closed = True

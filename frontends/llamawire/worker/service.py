@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -179,15 +178,6 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
         except native.NativeError as error:
             await context.abort(grpc.StatusCode[error.code], str(error))
         return pb.DetokenizeResponse(text=text)
-
-    async def Ping(self, request: pb.PingRequest, context: Context) -> pb.PingResponse:
-        _, loop = await self._ready(context)
-        stats = loop.stats
-        return pb.PingResponse(
-            age_ns=time.monotonic_ns() - stats["heartbeat_ns"],
-            active=stats["active"],
-            queued=stats["queued"],
-        )
 
     async def _ready(self, context: Context) -> tuple[native.Model, native.Loop]:
         model = await self._ready_model(context)

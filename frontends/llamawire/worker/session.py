@@ -61,9 +61,7 @@ class Session:
                 self._wake.clear()
                 ready, self._ready = self._ready, []
                 if ready:
-                    yield pb.SessionResponse(
-                        events=ready, heartbeat_ns=self._loop.stats["heartbeat_ns"]
-                    )
+                    yield pb.SessionResponse(events=ready)
         finally:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -87,8 +85,10 @@ class Session:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             elif kind == "cancel":
-                self._cancelled.add(command.cancel)
-                self._loop.cancel(command.cancel)
+                # A cancel may cross the job's end; then there is nothing to remember.
+                if command.cancel in self._active:
+                    self._cancelled.add(command.cancel)
+                    self._loop.cancel(command.cancel)
             elif kind == "pause":
                 self._loop.pause(command.pause)
             elif kind == "resume":
