@@ -113,14 +113,12 @@ class Catalog:
         stored = self._stored(text)
         if stored.weights is None:
             raise Unsupported(text, stored.name.full, "completion")
-        tokens = self._fill_in(stored, stored.weights)
-        capabilities = {*stored.capabilities(), *(["insert"] if tokens else [])}
         return ServedModel(
             stored=stored,
             weights=stored.weights,
-            capabilities=frozenset(capabilities),
+            capabilities=frozenset(self._capabilities(stored)),
             num_ctx_train=length(stored, "context_length"),
-            fill_in=tokens,
+            fill_in=self._fill_in(stored),
         )
 
     def check_weights(self, model: ServedModel) -> None:
@@ -136,7 +134,8 @@ class Catalog:
 
     def describe(self, text: str) -> ListedModel:
         """The model that `text` names, as a list shows it but with all it can do."""
-        return described(self._stored(text))
+        stored = self._stored(text)
+        return replace(described(stored), capabilities=self._capabilities(stored))
 
     def show(
         self, text: str, *, verbose: bool, system: str, options: Mapping[str, object]
@@ -144,12 +143,20 @@ class Catalog:
         """All there is to know of the model that `text` names."""
         return show(self._stored(text), verbose=verbose, system=system, options=options)
 
-    def _fill_in(self, stored: StoredModel, weights: Path) -> FillIn | None:
+    def _capabilities(self, stored: StoredModel) -> tuple[str, ...]:
+        """What the store finds, and what the vocabulary adds."""
+        found = stored.capabilities()
+        inserts = "insert" not in found and self._fill_in(stored) is not None
+        return (*found, "insert") if inserts else found
+
+    def _fill_in(self, stored: StoredModel) -> FillIn | None:
         """The vocabulary's tokens for it, looked for once a file."""
-        if weights not in self._fill_ins:
+        if stored.weights is None:
+            return None
+        if stored.weights not in self._fill_ins:
             gguf = stored.gguf()
-            self._fill_ins[weights] = fill_in(gguf) if gguf else None
-        return self._fill_ins[weights]
+            self._fill_ins[stored.weights] = fill_in(gguf) if gguf else None
+        return self._fill_ins[stored.weights]
 
     def _stored(self, text: str) -> StoredModel:
         if not text.strip():

@@ -23,10 +23,10 @@ __all__ = [
     "CAPABILITIES",
     "CopyBody",
     "CreateBody",
-    "create_progress",
     "create_request",
     "loaded_model",
     "model_details",
+    "progress_line",
     "read_copy",
     "read_create",
     "read_delete",
@@ -222,8 +222,12 @@ def create_request(body: CreateBody, from_name: str) -> model_service_pb2.Create
     return request
 
 
-def create_progress(progress: model_service_pb2.CreateModelResponse) -> dict[str, object]:
-    """A line of /api/create."""
+def progress_line(
+    progress: model_service_pb2.CreateModelResponse
+    | model_service_pb2.PullModelResponse
+    | model_service_pb2.PushModelResponse,
+) -> dict[str, object]:
+    """A line of create, pull or push; what is zero or empty is left out, as upstream does."""
     fields: dict[str, object] = {
         "status": progress.status,
         "digest": progress.digest,

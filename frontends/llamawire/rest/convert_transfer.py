@@ -16,7 +16,6 @@ __all__ = [
     "push_request",
     "read_pull",
     "read_push",
-    "transfer_progress",
 ]
 
 
@@ -76,16 +75,3 @@ def push_request(body: TransferBody) -> model_service_pb2.PushModelRequest:
     return model_service_pb2.PushModelRequest(
         model=body.model, insecure=body.insecure, credentials=body.credentials
     )
-
-
-def transfer_progress(
-    progress: model_service_pb2.PullModelResponse | model_service_pb2.PushModelResponse,
-) -> dict[str, object]:
-    """A line of either; what is zero or empty is left out, as upstream does."""
-    fields: dict[str, object] = {
-        "status": progress.status,
-        "digest": progress.digest,
-        "total": progress.total_bytes,
-        "completed": progress.completed_bytes,
-    }
-    return {key: value for key, value in fields.items() if value}

@@ -70,7 +70,7 @@ class ModelHandlers:
         last: dict[str, object] = {}
         try:
             async for message in progress:
-                last = convert.create_progress(message)
+                last = convert.progress_line(message)
                 if body.stream:
                     await stream.send([encode(last) + b"\n"])
         except grpc.aio.AioRpcError as error:

@@ -7,13 +7,13 @@ from aiohttp import web
 
 from llamawire.v1 import model_service_pb2
 
+from .convert import progress_line
 from .convert_transfer import (
     TransferBody,
     pull_request,
     push_request,
     read_pull,
     read_push,
-    transfer_progress,
 )
 from .errors import RestError, mid_stream_text, rest_error
 from .gojson import encode
@@ -59,7 +59,7 @@ async def _relay(
     last: dict[str, object] = {}
     try:
         async for message in progress:
-            last = transfer_progress(message)
+            last = progress_line(message)
             if body.stream:
                 await stream.send([encode(last) + b"\n"])
     except grpc.aio.AioRpcError as error:
