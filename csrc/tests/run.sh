@@ -10,6 +10,7 @@ if ! "${CXX:-c++}" -E -x c++ -include doctest/doctest.h /dev/null >/dev/null 2>&
     exit 0
 fi
 cmake -S "$root/csrc" -B "$folder" -G Ninja -DLLAMAWIRE_TESTS=ON -DLLAMAWIRE_SANITIZE="$sanitize" \
+    ${LLAMA_CPP_DIR:+"-DLLAMA_CPP_DIR=$LLAMA_CPP_DIR"} \
     >"$folder.log" 2>&1 || { cat "$folder.log"; exit 1; }
 cmake --build "$folder" --target llamawire_unit_tests llamawire_model_tests
 ctest --test-dir "$folder" --output-on-failure
