@@ -61,7 +61,8 @@ Loop::Loop(std::shared_ptr<const Model> model, const LoopOptions& options)
       sampler_(static_cast<size_t>(model_->info().vocab_size), model_->newlines(),
                model_->suppressed()),
       grammars_(*model_),
-      rows_(options_.num_parallel) {
+      rows_(options_.num_parallel),
+      gaps_(&context_, &cache_, &rows_) {
     const CacheKind& kind = context_.kind();
     info_.num_parallel = options_.num_parallel;
     info_.num_ctx = options_.num_ctx;
@@ -291,27 +292,24 @@ void Loop::decode_rows() {
     rows_.list_decoding(&call_streams_);
     if (call_streams_.empty()) return;
     for (int32_t stream : call_streams_) make_room(stream);
-    close_gaps();
+    gaps_.close(&call_streams_);
 
     context_.begin_batch();
     outputs_.clear();
-    size_t ghost = 0;
     for (int32_t stream : call_streams_) {
-        for (; ghost < ghosts_.size() && ghosts_[ghost] < stream; ++ghost) {
-            context_.add(ghosts_[ghost], 0, cache_.size(ghosts_[ghost]), false);
-        }
+        gaps_.add_below(stream);
         const Token newest = rows_.at(stream)->sequence.context().back();
         outputs_.push_back({stream, context_.add(stream, newest, cache_.size(stream), true)});
     }
     const Outcome outcome = call();
-    for (int32_t stream : ghosts_) context_.cut(stream, cache_.size(stream));
+    gaps_.take_out();
     if (outcome != Outcome::kDone) {
         handle_failure(outcome);
         return;
     }
     add_to(counters_.steps, 1);
     add_to(counters_.decoded_rows, static_cast<int64_t>(call_streams_.size()));
-    add_to(counters_.ghost_rows, static_cast<int64_t>(ghosts_.size()));
+    add_to(counters_.ghost_rows, static_cast<int64_t>(gaps_.num_ghosts()));
     for (int32_t stream : call_streams_) {
         cache_.decoded(stream, rows_.at(stream)->sequence.context().back());
     }
@@ -324,40 +322,6 @@ void Loop::make_room(int32_t stream) {
     context_.shift(stream, shift->keep, shift->discard);
     cache_.shifted(stream, shift->keep, shift->discard);
     add_to(counters_.shifts, 1);
-}
-
-void Loop::close_gaps() {
-    ghosts_.clear();
-    const CacheKind& kind = context_.kind();
-    if (!kind.is_split || !kind.can_cut || call_streams_.size() < 2) return;
-    if (num_gaps() > call_streams_.size()) move_topmost();
-    // A second ubatch is cheaper than so many ghosts.
-    if (num_gaps() > call_streams_.size()) return;
-    auto next = call_streams_.begin();
-    for (int32_t stream = call_streams_.front(); stream < call_streams_.back(); ++stream) {
-        if (*next == stream) {
-            ++next;
-        } else if (cache_.size(stream) < kind.stream_size) {
-            ghosts_.push_back(stream);
-        }
-    }
-}
-
-size_t Loop::num_gaps() const {
-    const int32_t width = call_streams_.back() - call_streams_.front() + 1;
-    return static_cast<size_t>(width) - call_streams_.size();
-}
-
-void Loop::move_topmost() {
-    const int32_t from = call_streams_.back();
-    for (int32_t to = call_streams_.front() + 1; to < from; ++to) {
-        if (rows_.at(to) != nullptr) continue;
-        context_.copy(from, to);
-        cache_.moved(from, to);
-        std::swap(rows_.slot(from), rows_.slot(to));
-        rows_.list_decoding(&call_streams_);
-        return;
-    }
 }
 
 // ---- prefill ----------------------------------------------------------------

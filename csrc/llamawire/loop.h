@@ -16,11 +16,6 @@
 // too long for a token fails. When llama.cpp loses the cache (its answer below -1, or an exception), every row is
 // computed again from its tokens, at most kTriesMax times.
 //
-// Dense batches. llama.cpp splits a batch where the stream ids have a gap, which doubles the work.
-// A gap is filled by a ghost row: a token appended to a stream that does not take part (idle,
-// paused, or in prefill) and removed again, so what the stream holds survives. Where ghosts would
-// outnumber the rows, the topmost row moves into an idle gap instead.
-//
 // Threads: submit, cancel, pause, resume, wait, stats and close may be called from any thread; one
 // thread at a time waits. The loop's own thread touches everything else. No call blocks on a decode
 // but `close`, which ends the running one first where the backend allows it.
@@ -38,6 +33,7 @@
 
 #include "context.h"
 #include "error.h"
+#include "gaps.h"
 #include "grammar.h"
 #include "logprobs.h"
 #include "model.h"
@@ -135,9 +131,6 @@ class Loop {
 
     void decode_rows();
     void make_room(int32_t stream);
-    void close_gaps();
-    size_t num_gaps() const;
-    void move_topmost();
 
     void prefill_prompts();
     int32_t chunk_tokens(const Row& row, Clock::duration left) const;
@@ -171,6 +164,7 @@ class Loop {
 
     std::deque<Waiting> waiting_;
     Rows rows_;
+    Gaps gaps_;
     uint64_t age_ = 0;
     int32_t prompt_turn_ = 0;     // the stream whose prompt had the last chunk
     double tokens_per_ns_ = 0.0;  // of prefill, measured; 0: not yet
@@ -179,7 +173,6 @@ class Loop {
     std::vector<Command> commands_;
     std::vector<Event> events_;
     std::vector<int32_t> call_streams_;  // whose rows are in the call, rising
-    std::vector<int32_t> ghosts_;        // streams that fill its gaps, rising
     std::vector<Output> outputs_;
     std::vector<uint64_t> call_jobs_;
 
