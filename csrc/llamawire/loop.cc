@@ -17,11 +17,7 @@ using std::chrono::nanoseconds;
 // An idle loop turns this often, for its heartbeat.
 constexpr milliseconds kIdleTurn{500};
 // While no row decodes, a prefill call may take this many budgets: only commands wait for it.
-constexpr int kAloneBudgets = 10;
-constexpr double kSpeedSmoothing = 0.3;
-// Of a stream's copy, read and written: a desktop's memory, a GPU's.
-constexpr double kCopyBytesPerNsCpu = 4.0;
-constexpr double kCopyBytesPerNsGpu = 200.0;
+constexpr int kAloneBudgets = 4;
 
 const char* reason_name(End end) {
     switch (end) {
@@ -62,7 +58,8 @@ Loop::Loop(std::shared_ptr<const Model> model, const LoopOptions& options)
                model_->suppressed()),
       grammars_(*model_),
       rows_(options_.num_parallel),
-      gaps_(&context_, &cache_, &rows_) {
+      gaps_(&context_, &cache_, &rows_),
+      prefill_(&context_, &cache_, &rows_) {
     const CacheKind& kind = context_.kind();
     info_.num_parallel = options_.num_parallel;
     info_.num_ctx = options_.num_ctx;
@@ -248,42 +245,28 @@ void Loop::start(Waiting waiting) {
     fresh->unit = unit;
     fresh->paused = waiting.paused;
     fresh->age = ++age_;
-    const int32_t stream = take_stream(fresh.get());
+    const int32_t stream = prefill_.place(fresh.get());
     rows_.slot(stream) = std::move(fresh);
     add_to(counters_.active, 1);
-    add_to(counters_.cached_tokens, rows_.at(stream)->cached);
-
-    Event event;
-    event.job_id = rows_.at(stream)->sequence.job_id();
-    event.kind = Event::Kind::kStarted;
-    event.cached = rows_.at(stream)->cached;
-    events_.push_back(std::move(event));
-    // A job that was taken up again may have text to deliver, and may have been over by then.
-    emit_text(stream, -1);
+    // A job that was taken up again may have been over by then.
     const End end = rows_.at(stream)->sequence.end();
-    if (end != End::kNone) finish(stream, end);
+    if (end == End::kNone) return;
+    begin(stream);
+    finish(stream, end);
 }
 
-int32_t Loop::take_stream(Row* row) {
-    const JobOptions& options = row->sequence.options();
-    const CacheKind& kind = context_.kind();
-    const Placement placement =
-        cache_.place({row->sequence.context(), row->unit, options.cache_prompt && kind.can_cut,
-                      options.reproducible, kind.is_split, copy_cost()});
-    if (placement.source >= 0) context_.copy(placement.source, placement.stream);
-    context_.cut(placement.stream, placement.reused);
-    cache_.occupy(placement);
-    row->cached = placement.reused;
-    return placement.stream;
-}
-
-// Of a stream, in tokens of prefill. Where all streams share one pool of cells nothing is copied.
-int32_t Loop::copy_cost() const {
-    if (!context_.kind().is_split) return 1;
-    if (tokens_per_ns_ == 0.0) return context_.kind().unit;
-    const double speed = Backend::has_gpu() ? kCopyBytesPerNsGpu : kCopyBytesPerNsCpu;
-    const double bytes = static_cast<double>(context_.kind().bytes) / options_.num_parallel;
-    return static_cast<int32_t>(std::min(bytes / speed * tokens_per_ns_, 1e9)) + 1;
+// The row's first event, and the text that a job which was taken up again has to deliver.
+void Loop::begin(int32_t stream) {
+    Row& row = *rows_.at(stream);
+    row.has_begun = true;
+    row.prefill_begin = Clock::now();
+    add_to(counters_.cached_tokens, row.cached);
+    Event event;
+    event.job_id = row.sequence.job_id();
+    event.kind = Event::Kind::kStarted;
+    event.cached = row.cached;
+    events_.push_back(std::move(event));
+    emit_text(stream, -1);
 }
 
 // ---- decode -----------------------------------------------------------------
@@ -328,65 +311,44 @@ void Loop::make_room(int32_t stream) {
 
 // At least one chunk a turn, or prompts would starve behind rows that use up all time.
 void Loop::prefill_prompts() {
-    const auto begin = Clock::now();
     const milliseconds budget(options_.prefill_budget_ms);
-    for (bool first = true;; first = false) {
-        const int32_t stream = rows_.next_prefill(prompt_turn_);
-        if (stream < 0) return;
+    const auto deadline = Clock::now() + budget;
+    for (bool is_first = true;; is_first = false) {
         const bool rows_decode = rows_.has_decoding();
-        if (!rows_decode && !first) return;
-        const Clock::duration left =
-            rows_decode ? begin + budget - Clock::now() : budget * kAloneBudgets;
-        if (!first && left <= Clock::duration::zero()) return;
-        prompt_turn_ = stream;
-        if (!prefill_chunk(stream, chunk_tokens(*rows_.at(stream), left))) return;
+        if (!rows_decode && !is_first) return;
+        const nanoseconds left = rows_decode ? deadline - Clock::now() : budget * kAloneBudgets;
+        const Chunk chunk = prefill_.next(left, rows_decode, !is_first);
+        if (chunk.stream < 0 || !prefill_chunk(chunk)) return;
     }
 }
 
-int32_t Loop::chunk_tokens(const Row& row, Clock::duration left) const {
-    const double wanted = tokens_per_ns_ * static_cast<double>(nanoseconds(left).count());
-    return static_cast<int32_t>(
-        std::clamp<double>(wanted, row.unit, row.sequence.options().num_batch));
-}
-
 // False: the call failed or was aborted; what to do about it is the next turn's.
-bool Loop::prefill_chunk(int32_t stream, int32_t tokens_max) {
-    Row& row = *rows_.at(stream);
+bool Loop::prefill_chunk(const Chunk& chunk) {
+    Row& row = *rows_.at(chunk.stream);
+    if (!row.has_begun) begin(chunk.stream);
     const std::vector<Token>& context = row.sequence.context();
     const auto size = static_cast<int32_t>(context.size());
-    const int32_t begin = cache_.size(stream);
-    const int32_t end = chunk_end(begin, size, row.unit, tokens_max);
     context_.begin_batch();
     int32_t last = 0;
-    for (int32_t i = begin; i < end; ++i) last = context_.add(stream, context[i], i, i == size - 1);
-
+    for (int32_t i = chunk.begin; i < chunk.end; ++i) {
+        last = context_.add(chunk.stream, context[i], i, i == size - 1);
+    }
     const auto start = Clock::now();
-    if (!row.has_begun) row.prefill_begin = start;
-    row.has_begun = true;
-    call_streams_.assign(1, stream);
+    call_streams_.assign(1, chunk.stream);
     const Outcome outcome = call();
     if (outcome != Outcome::kDone) {
         handle_failure(outcome);
         return false;
     }
     context_.wait();
-    measure(end - begin, Clock::now() - start);
-    cache_.prefilled(stream, context, end, row.unit);
-    add_to(counters_.prefill_tokens, end - begin);
-    if (end < size) return true;
+    prefill_.computed(chunk, Clock::now() - start);
+    cache_.prefilled(chunk.stream, context, chunk.end, row.unit);
+    add_to(counters_.prefill_tokens, chunk.end - chunk.begin);
+    if (chunk.end < size) return true;
     row.generates = true;
-    outputs_.assign(1, {stream, last});
+    outputs_.assign(1, {chunk.stream, last});
     sample_outputs();
     return true;
-}
-
-// Short pieces say little about the speed of long ones.
-void Loop::measure(int32_t tokens, Clock::duration time) {
-    const double ns = static_cast<double>(nanoseconds(time).count());
-    if (tokens * 2 < context_.kind().unit || ns <= 0.0) return;
-    const double now = tokens / ns;
-    tokens_per_ns_ =
-        tokens_per_ns_ == 0.0 ? now : tokens_per_ns_ + kSpeedSmoothing * (now - tokens_per_ns_);
 }
 
 // ---- a call and what comes of it --------------------------------------------

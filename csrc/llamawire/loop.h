@@ -4,11 +4,11 @@
 //
 //   1. take commands: new jobs wait in line, cancelled ones leave, in whatever phase they are;
 //   2. admit: while a stream is free, the first in line gets it, with what the cache holds of its
-//      prompt (prefix_cache.h);
+//      prompt (prefill.h, prefix_cache.h);
 //   3. decode: one llama_decode for all rows that generate; each row's token is sampled, becomes
 //      text, is checked against its limits;
-//   4. prefill: chunks of the prompts, in turn among them, until the budget is used up. While no
-//      row decodes there is no budget to keep, but the calls stay short so that commands are seen;
+//   4. prefill: chunks of the prompts until the budget is used up. While no row decodes there is no
+//      budget to keep, but the calls stay short so that commands are seen;
 //   5. publish: all events of the turn as one batch, one wake-up.
 //
 // Rows do not share a fate. What goes wrong with one (a logit that is not finite, no cells) is that
@@ -38,6 +38,7 @@
 #include "logprobs.h"
 #include "model.h"
 #include "options.h"
+#include "prefill.h"
 #include "prefix_cache.h"
 #include "queue.h"
 #include "rows.h"
@@ -126,16 +127,13 @@ class Loop {
 
     void admit();
     void start(Waiting waiting);
-    int32_t take_stream(Row* row);
-    int32_t copy_cost() const;
+    void begin(int32_t stream);
 
     void decode_rows();
     void make_room(int32_t stream);
 
     void prefill_prompts();
-    int32_t chunk_tokens(const Row& row, Clock::duration left) const;
-    bool prefill_chunk(int32_t stream, int32_t tokens_max);
-    void measure(int32_t tokens, Clock::duration time);
+    bool prefill_chunk(const Chunk& chunk);
 
     Outcome call();
     void handle_failure(Outcome outcome);
@@ -165,9 +163,8 @@ class Loop {
     std::deque<Waiting> waiting_;
     Rows rows_;
     Gaps gaps_;
+    Prefill prefill_;
     uint64_t age_ = 0;
-    int32_t prompt_turn_ = 0;     // the stream whose prompt had the last chunk
-    double tokens_per_ns_ = 0.0;  // of prefill, measured; 0: not yet
 
     // Scratch of a step, kept for its memory.
     std::vector<Command> commands_;

@@ -9,16 +9,16 @@ namespace llamawire {
 
 namespace {
 
-int32_t common_prefix(const std::vector<Token>& a, const std::vector<Token>& b) {
-    const auto end = a.begin() + static_cast<ptrdiff_t>(std::min(a.size(), b.size()));
-    return static_cast<int32_t>(std::mismatch(a.begin(), end, b.begin()).first - a.begin());
-}
-
 int32_t round_down(int32_t value, int32_t unit) {
     return value - value % unit;
 }
 
 }  // namespace
+
+int32_t common_prefix(const std::vector<Token>& a, const std::vector<Token>& b) {
+    const auto end = a.begin() + static_cast<ptrdiff_t>(std::min(a.size(), b.size()));
+    return static_cast<int32_t>(std::mismatch(a.begin(), end, b.begin()).first - a.begin());
+}
 
 int32_t chunk_end(int32_t begin, int32_t size, int32_t unit, int32_t tokens_max) {
     const int32_t next = round_down(begin, unit) + unit;
@@ -79,9 +79,19 @@ Placement PrefixCache::place(const PlacementRequest& request) const {
             }
         };
         consider(-1, reuse[id], reuse[id], 0);
-        if (richest != id) consider(richest, reuse[richest], 0, request.copy_cost);
+        if (request.may_copy && richest != id)
+            consider(richest, reuse[richest], 0, request.copy_cost);
     }
     if (best.reused == 0) best.source = -1;
+    return best;
+}
+
+Placement PrefixCache::richest(const PlacementRequest& request) const {
+    Placement best;
+    for (int32_t id = 0; id < num_streams(); ++id) {
+        const int32_t reused = reusable(stream(id), request);
+        if (best.source < 0 || reused > best.reused) best = {-1, id, reused};
+    }
     return best;
 }
 
@@ -89,13 +99,20 @@ void PrefixCache::occupy(const Placement& placement) {
     Stream& stream = at(placement.stream);
     assert(!stream.busy);
     if (placement.source >= 0) {
-        const Stream& source = this->stream(placement.source);
-        stream.tokens = source.tokens;
-        stream.unit = source.unit;
-        stream.exact = source.exact;
+        fork(placement.source, placement.stream, placement.reused);
+    } else {
+        cut(placement.stream, placement.reused);
     }
-    cut(placement.stream, placement.reused);
     stream.busy = true;
+}
+
+void PrefixCache::fork(int32_t source, int32_t id, int32_t size) {
+    Stream& to = at(id);
+    const Stream& from = stream(source);
+    to.tokens = from.tokens;
+    to.unit = from.unit;
+    to.exact = from.exact;
+    cut(id, size);
 }
 
 void PrefixCache::free(int32_t stream) {

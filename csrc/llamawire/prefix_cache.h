@@ -50,6 +50,9 @@ constexpr int32_t kUnitGpu = 256;
 // most about `tokens_max` further on, but one piece at least.
 int32_t chunk_end(int32_t begin, int32_t size, int32_t unit, int32_t tokens_max);
 
+// How many tokens two contexts begin with alike.
+int32_t common_prefix(const std::vector<Token>& a, const std::vector<Token>& b);
+
 // What one KV stream holds.
 struct Stream {
     std::vector<Token> tokens;  // at positions 0, 1, 2 …
@@ -72,6 +75,7 @@ struct PlacementRequest {
     bool reproducible;
     bool dense;         // stay next to the busy streams
     int32_t copy_cost;  // of a whole stream, in tokens of prefill that take as long
+    bool may_copy = true;
 };
 
 class PrefixCache {
@@ -80,10 +84,13 @@ class PrefixCache {
 
     // The stream that suits best. Changes nothing: the caller copies and cuts, then calls `occupy`.
     Placement place(const PlacementRequest& request) const;
+    // The stream, idle or busy, that most can be taken over from, as `source`.
+    Placement richest(const PlacementRequest& request) const;
 
     // Records what was done to the KV cache.
     void occupy(const Placement& placement);
     void free(int32_t stream);
+    void fork(int32_t source, int32_t stream, int32_t size);  // copied, and cut to `size`
     void prefilled(int32_t stream, const std::vector<Token>& context, int32_t end, int32_t unit);
     void decoded(int32_t stream, Token token);
     void cut(int32_t stream, int32_t size);

@@ -32,14 +32,6 @@ void Rows::list_decoding(std::vector<int32_t>* streams) const {
     }
 }
 
-int32_t Rows::next_prefill(int32_t last) const {
-    for (int32_t i = 1; i <= size(); ++i) {
-        const int32_t stream = (last + i) % size();
-        if (at(stream) != nullptr && at(stream)->prefills()) return stream;
-    }
-    return -1;
-}
-
 int32_t Rows::newest(const std::vector<int32_t>& streams) const {
     return *std::max_element(streams.begin(), streams.end(),
                              [this](int32_t a, int32_t b) { return at(a)->age < at(b)->age; });

@@ -21,8 +21,12 @@ struct Row {
     int32_t unit = 0;    // of its prefill, see prefix_cache.h
     int32_t cached = 0;  // prompt tokens that were not computed
     int32_t tries = 0;   // caches lost under it
+    // While it waits for another's prefill (prefill.h): whose, and how far. -1: it waits for none.
+    int32_t leader = -1;  // a stream
+    uint64_t leader_age = 0;
+    int32_t shared = 0;  // tokens
     bool paused = false;
-    bool has_begun = false;  // its prefill
+    bool has_begun = false;  // its prefill, and its events
     bool generates = false;  // all of the context but the newest token is in the cache
     int64_t sampled = 0;     // tokens, here and not by a worker that died
     Clock::time_point prefill_begin, first_token, last_token;
@@ -49,8 +53,6 @@ class Rows {
     bool stand_still() const;
     // The streams of the rows that decode, rising.
     void list_decoding(std::vector<int32_t>* streams) const;
-    // The next row to prefill behind stream `last`, round and round.
-    int32_t next_prefill(int32_t last) const;
     // Of these, the one that came last.
     int32_t newest(const std::vector<int32_t>& streams) const;
 

@@ -75,6 +75,13 @@ std::vector<Token> numbers(Token first, size_t count) {
     return tokens;
 }
 
+// Begins like all others of that size, and goes on by itself.
+std::vector<Token> branch(size_t common, Token id) {
+    std::vector<Token> tokens = numbers(7, common);
+    for (Token i = 0; i < 20; ++i) tokens.push_back((id * 31 + i * 17 + 3) % 299);
+    return tokens;
+}
+
 // Holds the loop's first call back until all jobs are there, so that they meet.
 class Gate {
   public:
@@ -193,6 +200,65 @@ TEST_CASE("gaps between the rows are closed by ghosts or by moving the topmost r
     CHECK(results.at(5).tokens == expected);
     CHECK(loop.stats().ghost_rows > 0);
     CHECK(loop.stats().ghost_rows < 200);
+}
+
+TEST_CASE("prompts with a common beginning that arrive together are computed once") {
+    const auto model = load_tiny_model();
+    for (bool reproducible : {false, true}) {
+        Gate gate;
+        LoopOptions options;
+        options.num_parallel = 8;
+        options.num_ctx = 1024;
+        options.decode_fault = [&](size_t) {
+            gate.wait();
+            return 0;
+        };
+        Loop loop(model, options);
+        for (uint64_t id = 0; id < 8; ++id) {
+            JobRequest request = job(id, branch(600, static_cast<Token>(id)), 10);
+            request.options.reproducible = reproducible;
+            loop.submit(std::move(request));
+        }
+        gate.open();
+        const auto results = collect(&loop, 8);
+        for (uint64_t id = 0; id < 8; ++id) {
+            const auto expected = greedy_by_llama(*model, branch(600, static_cast<Token>(id)), 10);
+            CHECK(results.at(id).tokens == expected);
+        }
+        // Each computes its own end; a reproducible one the whole unit of it.
+        CHECK(loop.stats().prefill_tokens <= 600 + 8 * (20 + 64));
+        CHECK(loop.stats().cached_tokens >= 7 * (600 - 64));
+    }
+}
+
+TEST_CASE("who waits for a prompt that is cancelled goes on with what there is") {
+    const auto model = load_tiny_model();
+    for (bool pauses : {false, true}) {
+        Gate gate;
+        LoopOptions options;
+        options.num_ctx = 1024;
+        options.num_batch = 64;
+        Loop* running = nullptr;
+        int calls = 0;
+        options.decode_fault = [&](size_t) {
+            gate.wait();
+            if (++calls == 3) pauses ? running->pause(0) : running->cancel(0);
+            return 0;
+        };
+        Loop loop(model, options);
+        running = &loop;
+        for (uint64_t id = 0; id < 3; ++id) loop.submit(job(id, branch(600, Token(id)), 10));
+        gate.open();
+        auto results = collect(&loop, pauses ? 2 : 3);
+        for (uint64_t id : {1, 2}) {
+            CHECK(results[id].tokens == greedy_by_llama(*model, branch(600, Token(id)), 10));
+        }
+        CHECK(loop.stats().prefill_tokens < 1000);
+        if (!pauses) continue;
+        loop.resume(0);
+        results = collect(&loop, 1);
+        CHECK(results[0].tokens == greedy_by_llama(*model, branch(600, 0), 10));
+    }
 }
 
 TEST_CASE("a loop that is dropped ends at once, whatever it does") {

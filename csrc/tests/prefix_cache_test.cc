@@ -210,4 +210,28 @@ TEST_CASE("a row that moves leaves its tokens behind as a cache") {
     CHECK(cache.size(3) == 100);
 }
 
+TEST_CASE("the richest stream is found among idle and busy ones, and a fork has what it had") {
+    PrefixCache cache(3);
+    serve(&cache, tokens(100));
+    const int32_t busy = serve(&cache, tokens(300, 1000), {}, true);
+    const auto wanted = joined(tokens(250, 1000), tokens(50));
+    const Placement found = cache.richest({wanted, kUnit, true, false, true, 0});
+    CHECK(found.source == busy);
+    CHECK(found.reused == 250);
+    cache.fork(busy, 2, found.reused);
+    CHECK(cache.size(2) == 250);
+    CHECK(cache.stream(2).exact == 192);
+    CHECK(cache.size(busy) == 300);
+}
+
+TEST_CASE("a placement that may not copy takes what its own stream has") {
+    PrefixCache cache(2);
+    const int32_t busy = serve(&cache, tokens(300), {}, true);
+    const auto wanted = joined(tokens(250), tokens(50, 1000));
+    PlacementRequest request{wanted, kUnit, true, false, true, 1};
+    CHECK(cache.place(request).source == busy);
+    request.may_copy = false;
+    CHECK(cache.place(request).source == -1);
+}
+
 }  // namespace llamawire
