@@ -184,7 +184,9 @@ class Lane {
 
     static bool is_unwanted(void* lane) {
         const Cancellation* cancellation = static_cast<Lane*>(lane)->cancellation_;
-        return cancellation != nullptr && cancellation->is_asked.load(std::memory_order_relaxed);
+        if (cancellation == nullptr) return false;
+        cancellation->beats.fetch_add(1, std::memory_order_relaxed);
+        return cancellation->is_asked.load(std::memory_order_relaxed);
     }
 
     const Model& model_;

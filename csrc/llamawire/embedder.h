@@ -50,9 +50,11 @@ struct EmbedderInfo {
     bool ranks = false;  // the numbers are scores of a pair, not a vector of length 1
 };
 
-// Shared by the thread that embeds and whoever may lose interest.
+// Shared by the thread that embeds and whoever watches it, and may lose interest.
 struct Cancellation {
     std::atomic<bool> is_asked{false};
+    // Moves with every node of the graph that a CPU computes for the call.
+    mutable std::atomic<int64_t> beats{0};
 
     void ask() { is_asked.store(true); }
 };

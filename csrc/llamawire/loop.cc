@@ -14,7 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-// An idle loop turns this often, for its heartbeat.
+// An idle loop turns this often, for its beats.
 constexpr milliseconds kIdleTurn{500};
 // While no row decodes, a prefill call may take this many budgets: only commands wait for it.
 constexpr int kAloneBudgets = 4;
@@ -30,10 +30,6 @@ const char* reason_name(End end) {
         default:
             return "cancelled";
     }
-}
-
-bool on_abort(void* queue) {
-    return static_cast<Queue*>(queue)->is_call_unwanted();
 }
 
 void add_to(std::atomic<int64_t>& counter, int64_t value) {
@@ -52,7 +48,7 @@ Loop::Loop(std::shared_ptr<const Model> model, const LoopOptions& options)
     : model_(std::move(model)),
       options_(checked(*model_, options)),
       queue_(static_cast<size_t>(options_.queue_max)),
-      context_(*model_, options_, on_abort, &queue_),
+      context_(*model_, options_, on_node, this),
       cache_(options_.num_parallel),
       sampler_(static_cast<size_t>(model_->info().vocab_size), model_->newlines(),
                model_->suppressed()),
@@ -111,11 +107,18 @@ LoopStats Loop::stats() const {
     stats.lost_caches = counters_.lost_caches;
     stats.active = counters_.active;
     stats.queued = static_cast<int64_t>(queue_.waiting());
-    stats.heartbeat_ns = counters_.heartbeat_ns;
+    stats.beats = counters_.beats;
     return stats;
 }
 
 // ---- the thread -------------------------------------------------------------
+
+// Between two nodes of a CPU's graph: a call that takes long beats, one that hangs does not.
+bool Loop::on_node(void* loop) {
+    auto* const self = static_cast<Loop*>(loop);
+    add_to(self->counters_.beats, 1);
+    return self->queue_.is_call_unwanted();
+}
 
 void Loop::run() {
     bool open = true;
@@ -137,8 +140,7 @@ bool Loop::turn() {
     decode_rows();
     prefill_prompts();
     queue_.publish(&events_);
-    const nanoseconds now = Clock::now().time_since_epoch();
-    counters_.heartbeat_ns.store(now.count(), std::memory_order_relaxed);
+    add_to(counters_.beats, 1);
     return true;
 }
 
@@ -413,6 +415,7 @@ void Loop::recompute_all() {
 
 void Loop::sample_outputs() {
     for (const Output& output : outputs_) {
+        add_to(counters_.beats, 1);
         const Sequence& sequence = rows_.at(output.stream)->sequence;
         float* const logits = context_.logits(output.index);
         try {

@@ -65,10 +65,10 @@ struct LoopStats {
     int64_t prefill_tokens = 0;
     int64_t cached_tokens = 0;  // prompt tokens that were not computed
     int64_t shifts = 0;
-    int64_t lost_caches = 0;   // times everything was computed again
-    int64_t active = 0;        // jobs that have a stream
-    int64_t queued = 0;        // jobs that wait for one
-    int64_t heartbeat_ns = 0;  // steady clock at the last turn
+    int64_t lost_caches = 0;  // times everything was computed again
+    int64_t active = 0;       // jobs that have a stream
+    int64_t queued = 0;       // jobs that wait for one
+    int64_t beats = 0;        // turns, tokens, and nodes of the graph that a CPU computed
 };
 
 class Loop {
@@ -108,12 +108,17 @@ class Loop {
         std::unique_ptr<JobRequest> request;
         bool paused = false;
     };
+    struct Counters {
+        std::atomic<int64_t> steps{0}, decoded_rows{0}, ghost_rows{0}, prefill_tokens{0};
+        std::atomic<int64_t> cached_tokens{0}, shifts{0}, lost_caches{0}, active{0}, beats{0};
+    };
     // An entry of the batch that a token is to be sampled from.
     struct Output {
         int32_t stream;
         int32_t index;
     };
 
+    static bool on_node(void* loop);  // llama.cpp's abort callback
     void run();
     bool turn();  // false: closed
     bool is_idle() const;
@@ -152,6 +157,7 @@ class Loop {
     const std::shared_ptr<const Model> model_;
     const LoopOptions options_;
     Queue queue_;
+    Counters counters_;
     Context context_;
     PrefixCache cache_;
     Sampler sampler_;
@@ -173,12 +179,6 @@ class Loop {
     std::vector<Output> outputs_;
     std::vector<uint64_t> call_jobs_;
 
-    struct Counters {
-        std::atomic<int64_t> steps{0}, decoded_rows{0}, ghost_rows{0}, prefill_tokens{0};
-        std::atomic<int64_t> cached_tokens{0}, shifts{0}, lost_caches{0}, active{0},
-            heartbeat_ns{0};
-    };
-    Counters counters_;
     std::once_flag joined_;
     std::thread thread_;  // last: it starts when all else is there
 };

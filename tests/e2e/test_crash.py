@@ -99,6 +99,8 @@ def test_two_crashes_fail_the_request_with_its_reason_and_the_model_serves_on(
         assert status.details[0].Unpack(info)
         assert info.reason == "WORKER_CRASHED"
         assert reader.text == ALPHABET[: len(reader.text)]
+        record = 'a request is given up: {"model": "endless:latest", "job": 1'
+        assert record in daemon.log.read_text()
         again = Reader(stub.Generate(request(3)))
         again.read()
         assert again.text == "abc"

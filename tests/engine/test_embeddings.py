@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from llamawire.engine.embeddings import Embeddings, EmbedRequest, RerankRequest
-from llamawire.engine.errors import InvalidArgument, Unsupported, WorkerCrashed
-from llamawire.engine.runner import WorkerGone
+from llamawire.engine.errors import InvalidArgument, Unsupported
 from llamawire.engine.settings import Settings
 from llamawire.session.v1 import worker_service_pb2 as pb
 
@@ -20,7 +19,7 @@ from llamawire.session.v1 import worker_service_pb2 as pb
 class FakeOffice:
     """A catalog of one model, a scheduler and its runner. A text's vector is its length."""
 
-    def __init__(self, *, crashes: int = 0, ranks: bool = False, template: str | None = None):
+    def __init__(self, *, ranks: bool = False, template: str | None = None):
         self.model = SimpleNamespace(
             name=SimpleNamespace(display="m", full="h/n/m:t"),
             stored=SimpleNamespace(adapters=()),
@@ -30,7 +29,6 @@ class FakeOffice:
             ranks=ranks,
             rerank_template=template,
         )
-        self.crashes = crashes
         self.leases = 0
         self.asked: list[pb.EmbedRequest] = []
         self.embeddings = Embeddings(self, self, Settings())  # type: ignore[arg-type]
@@ -45,8 +43,6 @@ class FakeOffice:
 
     async def embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
         self.asked.append(request)
-        if len(self.asked) <= self.crashes:
-            raise WorkerGone("m")
         texts = [each.text or each.rendered or each.pair.document for each in request.inputs]
         return pb.EmbedResponse(
             vectors=np.array([[len(text)] for text in texts], "<f4").tobytes(),
@@ -103,14 +99,6 @@ async def test_a_model_is_asked_for_what_it_gives_only() -> None:
     with pytest.raises(Unsupported) as failure:
         await FakeOffice().embeddings.rerank(rerank())
     assert failure.value.metadata["capability"] == "rerank"
-
-
-async def test_a_request_survives_one_crash_and_not_two() -> None:
-    office = FakeOffice(crashes=1)
-    found = await office.embeddings.embed(EmbedRequest(model="m", inputs=("a",)))
-    assert (found.vectors.tolist(), office.leases) == ([[1]], 2)
-    with pytest.raises(WorkerCrashed):
-        await FakeOffice(crashes=2).embeddings.embed(EmbedRequest(model="m", inputs=("a",)))
 
 
 async def test_documents_come_best_first() -> None:

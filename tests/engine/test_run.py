@@ -80,13 +80,22 @@ async def test_after_a_crash_the_reader_is_not_told_again_that_it_was_accepted()
     run = Commands().run()
     run.accept((1, 2), Accepted(2, 2, 0, 0))
     run.add_tokens([7], "a")
-    run.journal.crashes = 1
+    run.survive()
     run.accept((), Accepted(0, 0, 0, 0))
     finish(run)
     accepted, _, finished = await run.updates()
     assert accepted == Accepted(2, 2, 0, 0)
     assert isinstance(finished, Finished)
     assert finished.resumed_count == 1
+
+
+async def test_a_crash_counts_as_a_runs_own_while_it_is_in_the_batch_only() -> None:
+    run = Commands().run()
+    run.survive()
+    run.accept((1, 2), Accepted(2, 2, 0, 0))
+    run.survive()
+    run.survive()  # it waited for the second worker's batch
+    assert (run.journal.crashes, run.journal.crashes_waiting) == (1, 2)
 
 
 async def test_what_was_ready_is_read_before_the_failure() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from llamawire.engine.errors import LoadFailed, QueueFull, ShuttingDown
+from llamawire.engine.errors import LoadFailed, LoadHeldOff, QueueFull, ShuttingDown
 from llamawire.engine.options import Options
+from llamawire.engine.runner import Keeper
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.settings import Settings
 
@@ -20,9 +20,9 @@ from llamawire.engine.settings import Settings
 class FakeRunner:
     """Loads when told to; `gate` holds loads back."""
 
-    def __init__(self, settings: Any, on_dead: Callable[[], None], office: Office) -> None:
+    def __init__(self, settings: Any, keeper: Keeper, office: Office) -> None:
         self.settings = settings
-        self.die = on_dead
+        self.keeper = keeper
         self.office = office
         self.loaded = SimpleNamespace(
             weights_bytes=1, kv_bytes=1, vram_bytes=0, num_ctx=settings.num_ctx, num_parallel=1
@@ -50,10 +50,8 @@ class Office:
         self.gate.set()
         self.scheduler = Scheduler(Settings(**settings), self.make_runner)  # type: ignore[arg-type]
 
-    def make_runner(
-        self, model: Any, settings: Any, *, on_dead: Any, on_serving: Any
-    ) -> FakeRunner:
-        self.runners.append(FakeRunner(settings, on_dead, self))
+    def make_runner(self, model: Any, settings: Any, keeper: Keeper) -> FakeRunner:
+        self.runners.append(FakeRunner(settings, keeper, self))
         return self.runners[-1]
 
     async def use(self, name: str = "a", keep_alive_s: float | None = None, **options: Any) -> None:
@@ -208,10 +206,28 @@ async def test_a_failed_load_is_told_and_the_next_request_tries_again() -> None:
 async def test_a_dead_runner_is_forgotten() -> None:
     office = Office()
     await office.use()
-    office.runners[0].die()
+    office.runners[0].keeper.on_dead()
     assert office.names == []
     await office.use()
     assert len(office.loads) == 2
+
+
+async def test_a_runner_knows_whether_somebody_holds_its_model() -> None:
+    office = Office()
+    async with office.lease():
+        assert office.runners[0].keeper.is_leased()
+    assert not office.runners[0].keeper.is_leased()
+
+
+async def test_a_model_that_is_held_off_takes_nobodys_place() -> None:
+    office = Office(max_loaded_models=1)
+    await office.use("bad", keep_alive_s=0)
+    for _ in range(3):
+        office.runners[0].keeper.load_crashes.add("signal 11")
+    await office.use("good")
+    with pytest.raises(LoadHeldOff, match="crashed 3 times in a row"):
+        await office.use("bad")
+    assert office.names == ["good"]
 
 
 async def test_a_draining_scheduler_refuses_new_requests_and_waits_for_old_ones() -> None:

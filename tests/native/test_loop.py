@@ -425,12 +425,11 @@ def test_a_second_thread_that_waits_is_refused(
 
 def test_an_idle_loop_keeps_its_heart_beating(model: Any, make_client: Make) -> None:
     loop = make_client(model).loop
-    first = loop.stats["heartbeat_ns"]
+    first = loop.stats["beats"]
     end = time.monotonic() + 5
-    while loop.stats["heartbeat_ns"] == first:
+    while loop.stats["beats"] == first:
         assert time.monotonic() < end
         loop.wait(0.1)
-    assert abs(loop.stats["heartbeat_ns"] - time.monotonic_ns()) < 5e9
 
 
 def test_a_loop_keeps_its_model_alive(folder: Any) -> None:

@@ -1,7 +1,6 @@
 """Vectors for texts, and documents in the order of their scores.
 
-After the limits and the model come the load, then the worker. A worker that dies over a request is
-replaced and asked again, once: nothing of the answer had been sent.
+After the limits and the model come the load, then the worker.
 """
 
 from __future__ import annotations
@@ -16,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from llamawire.engine.catalog import Catalog, ServedModel
-from llamawire.engine.errors import InvalidArgument, NotImplementedYet, Unsupported, WorkerCrashed
+from llamawire.engine.errors import InvalidArgument, NotImplementedYet, Unsupported
 from llamawire.engine.options import Options, resolve
-from llamawire.engine.runner import CRASHES_PER_REQUEST_MAX, WorkerGone
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.settings import Settings
 from llamawire.session.v1 import worker_service_pb2 as pb
@@ -146,19 +144,9 @@ class Embeddings:
         message: pb.EmbedRequest,
         arrived_ns: int,
     ) -> Embedded:
-        for _ in range(CRASHES_PER_REQUEST_MAX):
-            async with self._scheduler.lease(model, options, keep_alive_s) as runner:
-                load_ns = time.monotonic_ns() - arrived_ns
-                if not message.inputs:
-                    reply = pb.EmbedResponse()
-                    break
-                try:
-                    reply = await runner.embed(message)
-                    break
-                except WorkerGone:
-                    continue
-        else:
-            raise WorkerCrashed(model.name.display, "it ended while it computed the inputs")
+        async with self._scheduler.lease(model, options, keep_alive_s) as runner:
+            load_ns = time.monotonic_ns() - arrived_ns
+            reply = await runner.embed(message) if message.inputs else pb.EmbedResponse()
         vectors: Vectors = np.frombuffer(reply.vectors, dtype="<f4")
         kept, received = sum(reply.kept_counts), sum(reply.received_counts)
         return Embedded(

@@ -7,6 +7,7 @@
     ├── QueueFull        too many requests wait; try again
     ├── ShuttingDown     the server drains; try elsewhere
     ├── LoadFailed       the model did not come up
+    ├── LoadHeldOff      it crashed too often while it came up; try later
     └── WorkerCrashed    the request was in the batch of two crashes
 
 `code` is the name of a gRPC status, `reason` and `metadata` are google.rpc.ErrorInfo's;
@@ -15,12 +16,14 @@ docs/errors.md lists them. The store's exceptions carry the same three attribute
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 __all__ = [
     "EngineError",
     "InvalidArgument",
     "LoadFailed",
+    "LoadHeldOff",
     "NotImplementedYet",
     "QueueFull",
     "ShuttingDown",
@@ -114,12 +117,26 @@ class LoadFailed(EngineError):
         super().__init__(message, code=code, reason=reason, metadata={"model": model})
 
 
+class LoadHeldOff(EngineError):
+    """Every load of the model ended in a crash; it is left alone for a while."""
+
+    def __init__(self, model: str, crashes: int, detail: str, wait_s: float) -> None:
+        super().__init__(
+            f"loading {model} crashed {crashes} times in a row ({detail}); it is tried again in "
+            f"{math.ceil(wait_s)} s (LLAMAWIRE_LOAD_HOLD_OFF)",
+            code="UNAVAILABLE",
+            reason="LOAD_HELD_OFF",
+            metadata={"model": model, "crashes": str(crashes)},
+            retry_after_s=float(math.ceil(wait_s)),
+        )
+
+
 class WorkerCrashed(EngineError):
-    """Twice a worker died while it worked on this request."""
+    """Worker after worker died while it worked on this request, or while this request waited."""
 
     def __init__(self, model: str, detail: str) -> None:
         super().__init__(
-            f"the worker of {model} died twice while it worked on this request: {detail}",
+            f"the worker of {model} died again and again over this request: {detail}",
             reason="WORKER_CRASHED",
             metadata={"model": model},
         )

@@ -39,6 +39,8 @@ class Journal:
     emitted_bytes: int = 0
     crashes: int = 0
     """Crashes of a worker that had this job in its batch."""
+    crashes_waiting: int = 0
+    """Crashes of a worker that had this job, but not in its batch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Run:
         self.job = job
         self.journal = Journal()
         self.is_finished = False
+        self.is_in_batch = False
         self._ready: list[Update] = []
         self._error: Exception | None = None
         self._wake = asyncio.Event()
@@ -64,11 +65,8 @@ class Run:
 
     # ---- the runner's side -------------------------------------------------------------------
 
-    @property
-    def is_in_batch(self) -> bool:
-        return self._accepted_ns != 0 and not self.is_finished
-
     def accept(self, prompt_ids: tuple[int, ...], update: Accepted) -> None:
+        self.is_in_batch = True
         self._accepted_ns = self._accepted_ns or time.monotonic_ns()
         if self.journal.prompt_ids is not None:
             return  # goes on after a crash; the reader has been told before
@@ -115,6 +113,14 @@ class Run:
                 generate_ns=generate_ns,
             )
         )
+
+    def survive(self) -> None:
+        """Its worker has died; the next one gets it again."""
+        if self.is_in_batch:
+            self.journal.crashes += 1
+        else:
+            self.journal.crashes_waiting += 1
+        self.is_in_batch = False
 
     def fail(self, error: Exception) -> None:
         if not self.is_finished:

@@ -1,7 +1,8 @@
 """One loaded model: the worker that holds it, and the runs that stand in its batch.
 
-The worker is expendable. When it dies, another is started, loads the same model, and gets every run
-again with its journal; a run that stood in the batch of two crashes fails instead.
+The worker is expendable. When it dies, or stands still and is killed for it, another is started,
+loads the same model, and gets every run again with its journal; a run that stood in the batch of
+two crashes fails instead. Whoever holds the model sees a pause.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import math
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import grpc
 
+from llamawire.engine.crashes import CRASHES_PER_REQUEST_MAX, LoadCrashes, is_suspect, record
 from llamawire.engine.errors import (
     EngineError,
     InvalidArgument,
@@ -25,18 +26,19 @@ from llamawire.engine.errors import (
     ShuttingDown,
     WorkerCrashed,
 )
+from llamawire.engine.heartbeat import Heartbeat
 from llamawire.engine.job import Accepted, Job
+from llamawire.engine.loading import load_model, watched
 from llamawire.engine.run import Run
 from llamawire.engine.session import job_message, read_logprob
-from llamawire.engine.worker_process import WorkerPool, WorkerProcess
+from llamawire.engine.worker_process import WorkerDied, WorkerPool, WorkerProcess
 from llamawire.session.v1 import worker_service_pb2 as pb
-from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
 
-__all__ = ["LoadSettings", "Runner", "WorkerGone"]
+__all__ = ["Keeper", "LoadSettings", "Runner", "WorkerGone"]
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
-CRASHES_PER_REQUEST_MAX = 2
 COMMANDS_MAX = 65536
 TOKENIZE_TIMEOUT_S = 60.0
 WORKER_END_TIMEOUT_S = 10.0
@@ -63,8 +65,22 @@ class LoadSettings:
     """Loaded to embed, without a decode loop."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """What whoever keeps a runner tells it, and is told."""
+
+    is_leased: Callable[[], bool]
+    """Somebody holds the model, so a worker that dies is replaced."""
+    on_dead: Callable[[], None]
+    """The runner can serve no more, unasked."""
+    on_serving: Callable[[bool], None]
+    """Its worker is late or being replaced (False), or works again."""
+    load_crashes: LoadCrashes
+    """Outlives the runner."""
+
+
 class Runner:
-    """Serves one model. `on_dead` is called when it can serve no more, unasked."""
+    """Serves one model."""
 
     def __init__(
         self,
@@ -74,9 +90,9 @@ class Runner:
         *,
         build_id: str,
         load_timeout_s: float,
+        heartbeat_timeout_s: float,
         read_ahead_tokens: int,
-        on_dead: Callable[[], None],
-        on_serving: Callable[[bool], None],
+        keeper: Keeper,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -84,14 +100,14 @@ class Runner:
         self._pool = pool
         self._build_id = build_id
         self._load_timeout_s = load_timeout_s
+        self._heartbeat_timeout_s = heartbeat_timeout_s
         self._read_ahead_tokens = read_ahead_tokens
-        self._on_dead = on_dead
-        self._on_serving = on_serving
+        self._keeper = keeper
         self._ids = itertools.count(1)
         self._runs: dict[int, Run] = {}
         self._commands: asyncio.Queue[pb.SessionRequest] = asyncio.Queue(COMMANDS_MAX)
         self._worker: WorkerProcess | None = None
-        self._stub: pb_grpc.WorkerServiceAsyncStub | None = None
+        self._end: EngineError | None = None
         self._serving: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._closing = False
@@ -99,7 +115,7 @@ class Runner:
     # ---- life --------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Starts a worker with the model; LoadFailed says why it could not."""
+        """Starts a worker with the model; LoadFailed or LoadHeldOff says why it could not."""
         await self._start_worker()
         self._serving = asyncio.create_task(self._serve())
 
@@ -117,68 +133,41 @@ class Runner:
         self._up.set()  # who waits for the worker learns that none will come
 
     async def _start_worker(self) -> None:
+        """Until a worker has the model, or too many in a row have died over it."""
+        crashes = self._keeper.load_crashes
+        while not self._up.is_set():
+            crashes.check(self.name)
+            try:
+                await self._try_worker()
+            except WorkerDied as death:
+                log.error("a worker died while it loaded %s: %s", self.name, death)
+                crashes.add(str(death))
+        crashes.clear()
+
+    async def _try_worker(self) -> None:
         try:
             self._worker = await self._pool.take(numa=self.settings.numa)
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             raise LoadFailed(self.name, str(error)) from error
-        self._stub = pb_grpc.WorkerServiceStub(self._worker.channel)
         try:
-            self.loaded = await self._load_model(self._stub)
+            self.loaded = await load_model(
+                self.name,
+                self._worker,
+                load_message(self.settings, self._build_id),
+                load_timeout_s=self._load_timeout_s,
+                heartbeat=Heartbeat(self._heartbeat_timeout_s, lambda is_late: None),
+            )
         except BaseException:
             await self._stop_worker()
             raise
+        self._commands = asyncio.Queue(COMMANDS_MAX)
         self._up.set()
-
-    async def _load_model(self, stub: pb_grpc.WorkerServiceAsyncStub) -> pb.LoadedModel:
-        """Loads, and gives up when `load_timeout_s` passes without progress."""
-        call = stub.Load(load_message(self.settings, self._build_id))
-        replies = aiter(call)
-        progress = -1.0
-        moved = asyncio.get_running_loop().time()
-        timeout = None if math.isinf(self._load_timeout_s) else self._load_timeout_s
-        try:
-            while True:
-                reply = await asyncio.wait_for(anext(replies), timeout)
-                if reply.HasField("loaded"):
-                    return reply.loaded
-                now = asyncio.get_running_loop().time()
-                if reply.fraction > progress:
-                    progress, moved = reply.fraction, now
-                elif timeout is not None and now - moved > timeout:
-                    raise asyncio.TimeoutError
-        except asyncio.TimeoutError:
-            raise LoadFailed(
-                self.name,
-                f"loading made no progress for {self._load_timeout_s:g} s",
-                reason="LOAD_TIMEOUT",
-            ) from None
-        except StopAsyncIteration:
-            raise LoadFailed(self.name, "the worker ended the load without a model") from None
-        except grpc.aio.AioRpcError as error:
-            raise await self._load_error(error) from error
-        finally:
-            call.cancel()
-
-    async def _load_error(self, error: grpc.aio.AioRpcError) -> EngineError:
-        if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return LoadFailed(
-                self.name,
-                error.details() or "out of memory",
-                code="RESOURCE_EXHAUSTED",
-                reason="OUT_OF_MEMORY",
-            )
-        if error.code() == grpc.StatusCode.UNAVAILABLE and self._worker is not None:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._worker.process.wait(), 5.0)
-            return LoadFailed(
-                self.name, f"the worker process has ended: {await self._worker.epitaph()}"
-            )
-        return LoadFailed(self.name, error.details() or "the model could not be loaded")
 
     async def _stop_worker(self) -> None:
         self._up.clear()
-        worker, self._worker, self._stub = self._worker, None, None
+        worker, self._worker = self._worker, None
         if worker is not None:
+            worker.buried.set()
             await worker.stop()
 
     # ---- runs --------------------------------------------------------------------------------
@@ -193,7 +182,7 @@ class Runner:
             on_resume=lambda job_id: self._send(pb.SessionRequest(resume=job_id)),
         )
         if self._closing:
-            run.fail(WorkerGone(self.name))
+            run.fail(self._ending())
             return run
         self._runs[run.id] = run
         self._send(pb.SessionRequest(submit=job_message(run.id, job, run.journal)))
@@ -219,40 +208,49 @@ class Runner:
         request = pb.TokenizeRequest(
             text=text, add_special=add_special, parse_special=parse_special
         )
-        stub = await self._ready_stub()
         with worker_errors(self.name):
-            reply = await stub.Tokenize(request, timeout=TOKENIZE_TIMEOUT_S)
+            reply = await self._ask(
+                lambda worker: worker.stub.Tokenize(request, timeout=TOKENIZE_TIMEOUT_S)
+            )
         return list(reply.tokens.ids)
 
     async def detokenize(self, ids: list[int]) -> bytes:
-        stub = await self._ready_stub()
+        request = pb.DetokenizeRequest(tokens=pb.Tokens(ids=ids))
         with worker_errors(self.name):
-            reply = await stub.Detokenize(
-                pb.DetokenizeRequest(tokens=pb.Tokens(ids=ids)), timeout=TOKENIZE_TIMEOUT_S
+            reply = await self._ask(
+                lambda worker: worker.stub.Detokenize(request, timeout=TOKENIZE_TIMEOUT_S)
             )
         return bytes(reply.text)
 
     async def embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
-        """Vectors for a worker that was loaded to embed; WorkerGone when it dies over them."""
-        stub = await self._ready_stub()
+        """Vectors, of a worker that was loaded to embed."""
         try:
-            return await stub.Embed(request)
+            return await self._ask(lambda worker: worker.stub.Embed(request))
         except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.UNAVAILABLE:
-                await self._end()
-                raise WorkerGone(self.name) from error
             raise embed_error(self.name, error) from error
 
-    async def _end(self) -> None:
-        """Until a worker that has died is known to be dead."""
-        if self._serving is not None:
-            await asyncio.wait({self._serving}, timeout=WORKER_END_TIMEOUT_S)
+    async def _ask(self, ask: Callable[[WorkerProcess], Awaitable[T]]) -> T:
+        """What a worker answers; the next one is asked when one dies over the question."""
+        for _ in range(CRASHES_PER_REQUEST_MAX):
+            worker = await self._ready_worker()
+            try:
+                return await ask(worker)
+            except grpc.aio.AioRpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE:
+                    raise
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(worker.buried.wait(), WORKER_END_TIMEOUT_S)
+        raise WorkerCrashed(self.name, "it ended while it computed the answer")
 
-    async def _ready_stub(self) -> pb_grpc.WorkerServiceAsyncStub:
+    async def _ready_worker(self) -> WorkerProcess:
         await self._up.wait()
-        if self._stub is None:
-            raise WorkerGone(self.name)
-        return self._stub
+        if self._worker is None:
+            raise self._ending()
+        return self._worker
+
+    def _ending(self) -> EngineError:
+        """Why this runner serves no more."""
+        return self._end or WorkerGone(self.name)
 
     def _send(self, command: pb.SessionRequest) -> None:
         if self._up.is_set() and not self._closing:
@@ -266,29 +264,35 @@ class Runner:
             await self._session()
             if self._closing:
                 return
-            self._on_serving(False)
+            self._keeper.on_serving(False)
             await self._bury()
-            if not self._runs:
+            if not (self._runs or self._keeper.is_leased()):
                 break
             try:
                 await self._start_worker()
             except EngineError as error:
+                self._end = error
                 self._fail_all(error)
                 break
-            self._commands = asyncio.Queue(COMMANDS_MAX)
             for run in self._runs.values():
                 self._send(pb.SessionRequest(submit=job_message(run.id, run.job, run.journal)))
-            self._on_serving(True)
-        self._on_dead()
+            self._keeper.on_serving(True)
+        self._keeper.on_dead()
 
     async def _session(self) -> None:
         """One session, until the worker is gone."""
-        assert self._stub is not None
-        call = self._stub.Session(self._command_stream())
+        assert self._worker is not None
+        heartbeat = Heartbeat(
+            self._heartbeat_timeout_s, lambda is_late: self._keeper.on_serving(not is_late)
+        )
+        call = self._worker.stub.Session(self._command_stream())
         try:
-            async for reply in call:
-                for event in reply.events:
-                    self._dispatch(event)
+            async with watched(self._worker, heartbeat):
+                async for reply in call:
+                    if reply.beats:
+                        heartbeat.beat(reply.beats)
+                    for event in reply.events:
+                        self._dispatch(event)
         except grpc.aio.AioRpcError as error:
             if error.code() != grpc.StatusCode.UNAVAILABLE:
                 log.error("session with the worker of %s: %s", self.name, error.details())
@@ -349,8 +353,9 @@ class Runner:
         log.error("the worker of %s died with %d runs: %s", self.name, len(self._runs), detail)
         await self._stop_worker()
         for run in list(self._runs.values()):
-            run.journal.crashes += run.is_in_batch
-            if run.journal.crashes >= CRASHES_PER_REQUEST_MAX:
+            run.survive()
+            if is_suspect(run):
+                log.error("a request is given up: %s", record(self.name, run))
                 del self._runs[run.id]
                 run.fail(WorkerCrashed(self.name, detail))
 

@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from llamawire.engine.catalog import ServedModel
+from llamawire.engine.crashes import LoadCrashes
 from llamawire.engine.errors import QueueFull, ShuttingDown
 from llamawire.engine.options import Options
-from llamawire.engine.runner import LoadSettings, Runner
+from llamawire.engine.runner import Keeper, LoadSettings, Runner
 from llamawire.engine.settings import Settings
 
 __all__ = ["LoadedModel", "MakeRunner", "Scheduler"]
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 CLAIM_S = 5.0
 """How long a model that has just been loaded waits for the request that asked for it."""
+
+LOAD_CRASHES_MAX = 1024
+"""Models whose crashes are remembered; the first is forgotten."""
 
 AUTOMATIC = {"num_gpu": -1, "main_gpu": 0, "use_mmap": None, "num_thread": 0, "numa": False}
 """What these options are where a request does not say."""
@@ -41,9 +45,7 @@ class MakeRunner(Protocol):
         self,
         model: ServedModel,
         settings: LoadSettings,
-        *,
-        on_dead: Callable[[], None],
-        on_serving: Callable[[bool], None],
+        keeper: Keeper,
     ) -> Runner: ...
 
 
@@ -109,6 +111,7 @@ class Scheduler:
         self._slots: dict[str, Slot] = {}
         self._one_load = asyncio.Lock()
         self._loads: dict[tuple[str, LoadSettings], Load] = {}
+        self._load_crashes: dict[str, LoadCrashes] = {}
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -234,8 +237,9 @@ class Scheduler:
                 load.task.cancel()
 
     async def _load(self, model: ServedModel, wanted: LoadSettings) -> Slot:
+        key = key_of(model)
+        self._crashes(key).check(model.name.display)
         async with self._one_load:
-            key = key_of(model)
             slot = self._slots.get(key)
             if slot is not None:
                 if not slot.is_leaving and slot.satisfies(wanted):
@@ -246,12 +250,7 @@ class Scheduler:
                 await self._remove(slot)
             await asyncio.to_thread(self._check_weights, model)
             await self._make_room()
-            runner = self._make_runner(
-                model,
-                wanted,
-                on_dead=lambda: self._forget_dead(key),
-                on_serving=lambda serving: self._on_serving(model, serving),
-            )
+            runner = self._make_runner(model, wanted, self._keeper(model))
             await runner.load()
             slot = self._slots[key] = Slot(model, runner, self._settings.keep_alive_s)
             claim_s = max(CLAIM_S, slot.keep_alive_s)
@@ -259,6 +258,28 @@ class Scheduler:
                 slot.timer = asyncio.get_running_loop().call_later(claim_s, self._expire, slot)
             self._on_serving(model, True)
             return slot
+
+    def _keeper(self, model: ServedModel) -> Keeper:
+        key = key_of(model)
+
+        def is_leased() -> bool:
+            slot = self._slots.get(key)
+            return slot is not None and slot.leases > 0
+
+        return Keeper(
+            is_leased=is_leased,
+            on_dead=lambda: self._forget_dead(key),
+            on_serving=lambda serving: self._on_serving(model, serving),
+            load_crashes=self._crashes(key),
+        )
+
+    def _crashes(self, key: str) -> LoadCrashes:
+        """The record of a model's crashes, which outlives its time in memory."""
+        if key not in self._load_crashes:
+            if len(self._load_crashes) >= LOAD_CRASHES_MAX:
+                del self._load_crashes[next(iter(self._load_crashes))]
+            self._load_crashes[key] = LoadCrashes(self._settings.load_hold_off_s)
+        return self._load_crashes[key]
 
     async def _make_room(self) -> None:
         """Evicts until one more model may come in: shortest keep-alive first, idle ones before."""

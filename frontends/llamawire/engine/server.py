@@ -8,7 +8,6 @@ import importlib.metadata
 import logging
 import platform
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from llamawire.engine.rpc.health import HealthServicer
 from llamawire.engine.rpc.local import local_stub
 from llamawire.engine.rpc.models import ModelServicer
 from llamawire.engine.rpc.server import ServerServicer
-from llamawire.engine.runner import LoadSettings, Runner
+from llamawire.engine.runner import Keeper, LoadSettings, Runner
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.settings import Settings
 from llamawire.engine.store import BoxModel, Library, ModelName, StoreError
@@ -131,9 +130,7 @@ class Server:
         self,
         model: ServedModel,
         settings: LoadSettings,
-        *,
-        on_dead: Callable[[], None],
-        on_serving: Callable[[bool], None],
+        keeper: Keeper,
     ) -> Runner:
         return Runner(
             model.name.display,
@@ -141,9 +138,9 @@ class Server:
             self._pool,
             build_id=self._build_id,
             load_timeout_s=self.settings.load_timeout_s,
+            heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
             read_ahead_tokens=self.settings.read_ahead_tokens,
-            on_dead=on_dead,
-            on_serving=on_serving,
+            keeper=keeper,
         )
 
     async def _start_grpc(self) -> None:

@@ -39,6 +39,11 @@ class Settings:
     """LLAMAWIRE_KEEP_ALIVE: how long an idle model stays loaded; infinite if negative."""
     load_timeout_s: float = 300.0
     """LLAMAWIRE_LOAD_TIMEOUT: a load that makes no progress for so long has failed."""
+    heartbeat_timeout_s: float = 10.0
+    """LLAMAWIRE_HEARTBEAT_TIMEOUT: a worker that stands still for so long is killed and replaced;
+    at least 1 s, 0 for never."""
+    load_hold_off_s: float = 60.0
+    """LLAMAWIRE_LOAD_HOLD_OFF: how long a model is left alone whose loads crash."""
     num_parallel: int = 4
     """LLAMAWIRE_NUM_PARALLEL: streams of a model. Memory is num_ctx x streams."""
     max_loaded_models: int = 3
@@ -145,6 +150,11 @@ def timeout_s(text: str) -> float:
     return parse_duration_s(text) or math.inf
 
 
+def heartbeat_timeout_s(text: str) -> float:
+    """An idle loop beats twice a second, so less than a second is no sign of anything."""
+    return max(timeout_s(text), 1.0)
+
+
 def both(name: str) -> tuple[str, str]:
     return f"LLAMAWIRE_{name}", f"OLLAMA_{name}"
 
@@ -171,6 +181,8 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "origins": (both("ORIGINS"), parse_list),
     "keep_alive_s": (both("KEEP_ALIVE"), parse_duration_s),
     "load_timeout_s": (both("LOAD_TIMEOUT"), timeout_s),
+    "heartbeat_timeout_s": (ours("HEARTBEAT_TIMEOUT"), heartbeat_timeout_s),
+    "load_hold_off_s": (ours("LOAD_HOLD_OFF"), parse_duration_s),
     "num_parallel": (both("NUM_PARALLEL"), at_least_one),
     "max_loaded_models": (both("MAX_LOADED_MODELS"), count_or(3)),
     "max_queue": (both("MAX_QUEUE"), parse_count),

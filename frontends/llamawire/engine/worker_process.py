@@ -19,7 +19,9 @@ from pathlib import Path
 
 import grpc
 
-__all__ = ["WorkerPool", "WorkerProcess"]
+from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
+
+__all__ = ["WorkerDied", "WorkerPool", "WorkerProcess"]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,12 @@ LAST_LINES = 20
 LINE_BYTES_MAX = 64 << 10
 SOCKET_PATH_BYTES_MAX = 100
 MESSAGE_BYTES_MAX = 256 << 20
+DEAD_CALLS_GRACE_S = 1.0
+"""For calls to a worker that has ended to end by themselves, as failures and not as cancelled."""
+
+
+class WorkerDied(Exception):
+    """A worker process ended when it should not have; the message says how."""
 
 
 class WorkerProcess:
@@ -49,6 +57,10 @@ class WorkerProcess:
                 ("grpc.min_reconnect_backoff_ms", 20),
             ],
         )
+        self.stub: pb_grpc.WorkerServiceAsyncStub = pb_grpc.WorkerServiceStub(self.channel)
+        self.buried = asyncio.Event()
+        """Set when it is known to be dead and another may have taken its place."""
+        self._killed_because = ""
         self._stderr = asyncio.create_task(self._keep_stderr())
 
     @property
@@ -60,7 +72,7 @@ class WorkerProcess:
         return self.process.returncode is None
 
     async def ready(self) -> None:
-        """Returns when the worker answers; RuntimeError if it ends or is too slow."""
+        """Returns when the worker answers; WorkerDied if it ends or is too slow."""
         exited = asyncio.ensure_future(self.process.wait())
         ready = asyncio.ensure_future(self.channel.channel_ready())
         try:
@@ -68,7 +80,7 @@ class WorkerProcess:
                 {exited, ready}, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
             )
             if not ready.done():
-                raise RuntimeError(f"a worker process did not start: {await self.epitaph()}")
+                raise WorkerDied(f"a worker process did not start: {await self.epitaph()}")
         finally:
             exited.cancel()
             ready.cancel()
@@ -81,11 +93,12 @@ class WorkerProcess:
         how = "is still running" if code is None else f"exit status {code}"
         if code is not None and code < 0:
             how = f"signal {-code}"
-        return f"{how}: {self.last_lines[-1]}" if self.last_lines else how
+        reason = self._killed_because or (self.last_lines[-1] if self.last_lines else "")
+        return f"{how}: {reason}" if reason else how
 
     async def stop(self) -> None:
         """Ends it: by closing its input, and with SIGKILL if that is not enough."""
-        await self.channel.close(grace=None)
+        await self.channel.close(grace=None if self.is_alive else DEAD_CALLS_GRACE_S)
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
@@ -98,7 +111,9 @@ class WorkerProcess:
             await self._stderr
         self.socket.unlink(missing_ok=True)
 
-    def kill(self) -> None:
+    def kill(self, because: str = "") -> None:
+        """Ends it at once, stopped or not; the epitaph will tell the reason."""
+        self._killed_because = because
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
 
@@ -134,8 +149,8 @@ class WorkerPool:
             self._filling = asyncio.create_task(self._fill())
 
     async def take(self, *, numa: bool = False) -> WorkerProcess:
-        """A worker that answers and has no model. NUMA is chosen at a worker's start, so such a
-        worker is never a spare."""
+        """A worker that answers and has no model; OSError or WorkerDied if none starts. NUMA is
+        chosen at a worker's start, so such a worker is never a spare."""
         while self._spares and not numa:
             worker = self._spares.popleft()
             if worker.is_alive:
@@ -157,7 +172,7 @@ class WorkerPool:
         while len(self._spares) < self._spare_count:
             try:
                 self._spares.append(await self._start(numa=False))
-            except (OSError, RuntimeError) as error:
+            except (OSError, WorkerDied) as error:
                 log.warning("no spare worker: %s", error)
                 return
 

@@ -119,6 +119,7 @@ _TABLE: Mapping[str, _Row] = {
     "QUEUE_FULL": _Row(503, "server busy, please try again.  maximum pending requests exceeded"),
     "LOAD_FAILED": _Row(500),
     "LOAD_TIMEOUT": _Row(500),
+    "LOAD_HELD_OFF": _Row(503),
     "OUT_OF_MEMORY": _Row(500),
     "WORKER_CRASHED": _Row(500, _RUNNER_GONE + ": {message}", from_runner=True),
     "SHUTTING_DOWN": _Row(503),

@@ -33,6 +33,14 @@ class EmbedQueue:
         self._round: list[Share] = []
         self._cancellation = native.Cancellation()
         self._task: asyncio.Task[None] | None = None
+        self._beats = 0
+
+    @property
+    def beats(self) -> int:
+        """Another number at each look, unless a computation stands still."""
+        if not self._round:
+            self._beats += 1
+        return self._beats + self._cancellation.beats
 
     async def embed(self, inputs: Sequence[Ids]) -> Vectors:
         """A vector for each input, shape [n, width]. NativeError says what was wrong with one."""
@@ -62,6 +70,7 @@ class EmbedQueue:
 
     def _next_round(self) -> list[Share]:
         """Some inputs of every call, as far as there is room."""
+        self._beats += self._cancellation.beats
         self._cancellation = native.Cancellation()
         calls = self._calls[:ROUND_INPUTS_MAX]
         fair = ROUND_INPUTS_MAX // len(calls)

@@ -12,6 +12,7 @@ from llamawire import native
 from llamawire.session.v1 import worker_service_pb2 as pb
 from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
 from llamawire.worker.embedding import EmbedQueue, shortened
+from llamawire.worker.heartbeat import HEARTBEAT_S, page_waits
 from llamawire.worker.inputs import FittedInput, InputReader, InputTooLong
 from llamawire.worker.session import Session
 
@@ -74,6 +75,7 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
         )
         if request.embeds:
             self._embedder = embedder(model, request)
+            self._embed_queue = EmbedQueue(self._embedder)
             self._inputs = InputReader(model, self._embedder.info["input_tokens_max"])
         else:
             self._loop = decode_loop(model, request)
@@ -110,10 +112,10 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
     async def Session(
         self, request_iterator: AsyncIterator[pb.SessionRequest], context: Context
     ) -> AsyncIterator[pb.SessionResponse]:
-        if self._embedder is not None:
-            async for _ in request_iterator:
-                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the model only embeds")
-            return
+        if self._embed_queue is not None:
+            while True:
+                await asyncio.sleep(HEARTBEAT_S)
+                yield pb.SessionResponse(beats=self._embed_queue.beats + page_waits())
         model, loop = await self._ready(context)
         session = Session(model, loop)
         try:
@@ -123,11 +125,10 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
             session.close()
 
     async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
-        if self._embedder is None or self._inputs is None:
+        if self._embed_queue is None or self._inputs is None:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the model does not embed")
-        assert self._embedder is not None
+        assert self._embed_queue is not None
         assert self._inputs is not None
-        self._embed_queue = self._embed_queue or EmbedQueue(self._embedder)
         try:
             inputs = await self._read_inputs(self._inputs, request)
             vectors = await self._embed_queue.embed([each.tokens for each in inputs])

@@ -17,6 +17,7 @@ import numpy as np
 
 from llamawire import native
 from llamawire.session.v1 import worker_service_pb2 as pb
+from llamawire.worker.heartbeat import HEARTBEAT_S, page_waits
 from llamawire.worker.limits import FittedPrompt, PromptTooLong, fit_prompt
 
 __all__ = ["Session"]
@@ -44,6 +45,7 @@ class Session:
         self._cancelled: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready: list[pb.JobEvent] = []
+        self._heartbeat_is_due = False
         self._wake = asyncio.Event()
         self._closed = False
         self._asyncio = asyncio.get_running_loop()
@@ -55,6 +57,7 @@ class Session:
         """All that happens to the jobs of `commands`, until those end."""
         self._waiter.start()
         reader = asyncio.create_task(self._read(commands))
+        timer = self._asyncio.call_later(HEARTBEAT_S, self._beat)
         try:
             while not self._closed:
                 await self._wake.wait()
@@ -62,7 +65,12 @@ class Session:
                 ready, self._ready = self._ready, []
                 if ready:
                     yield pb.SessionResponse(events=ready)
+                if self._heartbeat_is_due:
+                    self._heartbeat_is_due = False
+                    yield pb.SessionResponse(beats=self._loop.stats["beats"] + page_waits())
+                    timer = self._asyncio.call_later(HEARTBEAT_S, self._beat)
         finally:
+            timer.cancel()
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reader
@@ -73,6 +81,10 @@ class Session:
             task.cancel()
         for job_id in self._active:
             self._loop.cancel(job_id)
+
+    def _beat(self) -> None:
+        self._heartbeat_is_due = True
+        self._wake.set()
 
     # ---- commands ----------------------------------------------------------------------------
 

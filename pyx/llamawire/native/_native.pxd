@@ -206,6 +206,7 @@ cdef extern from "llamawire/embedder.h" namespace "llamawire" nogil:
     cdef cppclass CppCancellation "llamawire::Cancellation":
         CppCancellation() except +raise_native_error
         void ask()
+        int64_t beats
 
     cdef cppclass CppEmbedder "llamawire::Embedder":
         CppEmbedder(shared_ptr[CppModel], const EmbedderOptions&) except +raise_native_error
@@ -235,7 +236,7 @@ cdef extern from "llamawire/loop.h" namespace "llamawire" nogil:
         int64_t lost_caches
         int64_t active
         int64_t queued
-        int64_t heartbeat_ns
+        int64_t beats
 
     cdef cppclass CppLoop "llamawire::Loop":
         CppLoop(shared_ptr[CppModel], const LoopOptions&) except +raise_native_error

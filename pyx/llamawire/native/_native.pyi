@@ -252,8 +252,8 @@ class Loop:
     def stats(self) -> dict[str, int]:
         """Counters since the start: `steps`, `decoded_rows`, `ghost_rows` (that closed gaps),
         `prefill_tokens`, `cached_tokens`, `shifts`, `lost_caches`; and of now: `active`, `queued`,
-        `heartbeat_ns` (monotonic time of the last turn of the loop, which turns twice a second when
-        there is nothing to do)."""
+        `beats` (turns of the loop, which turns twice a second when there is nothing to do, tokens,
+        and nodes of the graph that a CPU computed)."""
 
     def close(self) -> None:
         """Stops the thread; jobs that run end as cancelled. Idempotent."""
@@ -264,6 +264,9 @@ class Cancellation:
 
     def __new__(cls) -> Cancellation: ...
     def ask(self) -> None: ...
+    @property
+    def beats(self) -> int:
+        """Moves with every node of the graph that a CPU computes for the call."""
 
 @final
 class Embedder:

@@ -422,6 +422,10 @@ cdef class Cancellation:
     def ask(self):
         dereference(self.handle).ask()
 
+    @property
+    def beats(self):
+        return dereference(self.handle).beats
+
 
 @cython.final
 cdef class Embedder:
