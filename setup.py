@@ -35,6 +35,15 @@ VENDORED_PATHS = (
     "CMakeLists.txt", "cmake", "ggml", "src", "common", "include", "vendor", "tools/mtmd",
     "LICENSE", "licenses",
 )  # fmt: skip
+PEER_PROGRAMS = ("llama-server", "llama-bench", "llama-batched-bench")
+# Ours, as csrc/CMakeLists.txt sets them, and what only the programs need; nothing asks the network.
+PEER_ARGUMENTS = (
+    "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DGGML_OPENMP=OFF",
+    "-DGGML_RPC=OFF", "-DGGML_CUDA_NCCL=OFF", "-DGGML_METAL_EMBED_LIBRARY=ON", "-DGGML_CCACHE=ON",
+    "-DLLAMA_BUILD_COMMON=ON", "-DLLAMA_BUILD_TOOLS=ON", "-DLLAMA_BUILD_SERVER=ON",
+    "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_UI=OFF",
+    "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_OPENSSL=OFF", "-DLLAMA_LLGUIDANCE=OFF",
+)  # fmt: skip
 BACKENDS = {"CUDA": "GGML_CUDA", "METAL": "GGML_METAL", "VULKAN": "GGML_VULKAN", "HIP": "GGML_HIP"}
 
 
@@ -129,6 +138,11 @@ def cmake_arguments(
     else:
         arguments += ["-DGGML_NATIVE=ON", "-DLLAMAWIRE_BASELINE_V3=OFF"]
     return arguments + env.get("CMAKE_ARGS", "").split()
+
+
+def peer_backend_arguments() -> list[str]:
+    """The backend flags of llama.cpp's own programs: what our options ask of ggml alone."""
+    return [a for a in cmake_arguments() if not a.startswith("-DLLAMAWIRE_")]
 
 
 def build_id() -> str:
@@ -248,6 +262,44 @@ class build_proto(Command):
         return {}
 
 
+class build_peer(Command):
+    """llama.cpp's own programs from the same pin with the same flags: what the bench compares with.
+
+    Not a part of `build`; `make peer` runs it. Everything lies in build/peer, the programs in
+    build/peer/bin.
+    """
+
+    description = "build llama-server, llama-bench and llama-batched-bench"
+    user_options: ClassVar[list[tuple[str, str | None, str]]] = []
+
+    def initialize_options(self) -> None:
+        pass
+
+    def finalize_options(self) -> None:
+        pass
+
+    def run(self) -> None:
+        folder = ROOT / "build" / "peer"
+        source = folder / "llama.cpp"
+        stamp = folder / ".pin"
+        if not (stamp.exists() and stamp.read_text() == LOCK.read_text()):
+            print("llamawire: fetching all of the pinned llama.cpp (75 MB, once)", flush=True)
+            with tempfile.TemporaryDirectory() as downloads:
+                unpack_llama_cpp(download_llama_cpp(Path(downloads)), source, ())
+            stamp.write_text(LOCK.read_text())
+        jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(os.cpu_count() or 1)
+        targets = [word for name in PEER_PROGRAMS for word in ("--target", name)]
+        for command in (
+            ["cmake", "-S", str(source), "-B", str(folder), "-G", "Ninja", *PEER_ARGUMENTS,
+             *peer_backend_arguments()],
+            ["cmake", "--build", str(folder), *targets, "-j", jobs],
+        ):  # fmt: skip
+            if subprocess.run(command).returncode != 0:
+                raise BuildError(
+                    "llama.cpp's programs could not be built; CMake's words stand above"
+                )
+
+
 class build_everything(build):
     sub_commands: ClassVar = [("build_proto", None), *build.sub_commands]
 
@@ -298,6 +350,7 @@ setup(
         "build_proto": build_proto,
         "build_py": build_python,
         "build_ext": build_native,
+        "build_peer": build_peer,
         "sdist": source_distribution,
     },
 )
