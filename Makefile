@@ -7,7 +7,7 @@ SOURCES := $(shell find frontends pyx proto -name '*.proto' -o -name '*.p[yx]x' 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e bench tiny check clean
+.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e bench microbench peer tiny check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,8 +55,14 @@ test-csrc: dev  ## the C++ tests; SANITIZE=address or thread instruments them
 e2e: dev  ## only the tests that start real processes
 	$(BIN)/python -m pytest tests/e2e
 
-bench: dev  ## measure; prints a table, keeps nothing
+bench: dev peer  ## compare with llama-server and write docs/benchmarks.md; ONLY=ROW runs one row
+	PYTHONPATH=tests $(BIN)/python -m bench.table $(if $(ONLY),--only $(ONLY))
+
+microbench: dev  ## what each part of a request costs; prints a table, keeps nothing
 	$(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only
+
+peer: $(VENV)/.base  ## build llama.cpp's own server and benches of the same pin, to compare with
+	@$(BIN)/python setup.py -q build_peer
 
 tiny: $(VENV)/.dev  ## train the model in the box again (under an hour, 2 cores)
 	$(PYTHON) -m venv build/torch && build/torch/bin/pip install -q -r models/tiny/requirements.txt

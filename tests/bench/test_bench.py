@@ -1,4 +1,4 @@
-"""`make bench`: what each layer costs, by pytest-benchmark. Numbers, no asserts about time."""
+"""`make microbench`: what each layer costs, by pytest-benchmark. Numbers, no asserts about time."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import difflib
 import math
 
 from llamawire.cli import create, listing, models, run, serve, show, transfer
+from llamawire.cli.bench import command as bench
 from llamawire.cli.command import Command
 from llamawire.cli.errors import CliError
 
@@ -45,6 +46,15 @@ COMMANDS = (
     Command("list", "list models", listing.list_models, "[PREFIX]", 0, math.inf, aliases=("ls",)),
     Command("ps", "list models in memory", listing.list_loaded, "[PREFIX]", 0, math.inf),
     Command("cp", "copy a model", models.copy_model, "SOURCE DESTINATION", 2, 2),
+    Command(
+        "bench",
+        "measure a server, or compare several",
+        bench.bench,
+        "MODEL [SCENARIO ...]",
+        0,
+        math.inf,
+        bench.add_flags,
+    ),
     Command("rm", "delete models", models.remove_models, "MODEL [MODEL ...]", 1, math.inf),
 )
 

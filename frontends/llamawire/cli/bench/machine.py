@@ -1,0 +1,58 @@
+"""The machine of a measurement, and how busy others keep it."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import time
+from pathlib import Path
+
+__all__ = ["busy_share", "describe", "load_average"]
+
+BUSY_WARNING = 0.10
+"""Share of the CPUs used by others above which numbers are not to be trusted."""
+
+_STAT, _CPUINFO = Path("/proc/stat"), Path("/proc/cpuinfo")
+
+
+def describe() -> dict[str, str]:
+    """What a number without it means little."""
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{_processor()}, {os.cpu_count()} CPUs, {platform.system()} "
+        f"{platform.release()}",
+        "llamawire": importlib.metadata.version("llamawire"),
+        "python": platform.python_version(),
+    }
+
+
+def load_average() -> float:
+    """Of the last minute; 0 where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def busy_share(interval_s: float = 0.5) -> float | None:
+    """The share of all CPUs that is used during a pause of ours; None where it is not told.
+    Blocks for `interval_s`."""
+    if not _STAT.exists():
+        return None
+    before = _cpu_times()
+    time.sleep(interval_s)
+    after = _cpu_times()
+    total = sum(after) - sum(before)
+    idle = (after[3] + after[4]) - (before[3] + before[4])
+    return 1 - idle / total if total else 0.0
+
+
+def _cpu_times() -> list[int]:
+    return [int(word) for word in _STAT.read_text().split("\n", 1)[0].split()[1:9]]
+
+
+def _processor() -> str:
+    if _CPUINFO.exists():
+        for line in _CPUINFO.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
