@@ -19,9 +19,11 @@ __all__ = [
     "bpe_vocabulary",
     "echo_automaton",
     "large_bpe_vocabulary",
+    "scripted_model",
     "spm_vocabulary",
     "tiny_bert",
     "tiny_llama",
+    "with_tokens",
     "wpm_vocabulary",
     "write_gguf",
 ]
@@ -172,6 +174,81 @@ def echo_automaton(
     keys = _llama_keys(embedding, 1, heads, None, feed_forward, context)
     merged = {**keys, **vocabulary, **(metadata or {})}
     return write_gguf(path, {k: v for k, v in merged.items() if v is not None}, tensors)
+
+
+def scripted_model(
+    path: Path,
+    script: Sequence[int],
+    *,
+    start: int,
+    vocabulary: Mapping[str, object],
+    metadata: Mapping[str, object] | None = None,
+    context: int = 512,
+    gain: float = 3.0,
+) -> Path:
+    """A model that says `script` behind a prompt of `start` tokens, whatever they are.
+
+    GPT-2 knows positions by vectors. Here they are all that counts: the token that is wanted at a
+    position stands far above the others. So a token may come again, and what stands at a place
+    does not depend on what came before: whatever else was said there, the script goes on behind it.
+    """
+    embedding = 512
+    size = _vocabulary_size(vocabulary)
+    positions = np.random.default_rng(0).standard_normal((context, embedding))
+    positions /= np.linalg.norm(positions, axis=1, keepdims=True)
+    output = np.zeros((size, embedding))
+    np.add.at(output, list(script), positions[start - 1 :][: len(script)] * gain)
+
+    def zeros(*shape: int) -> Array:
+        return np.zeros(shape, "float32")
+
+    def norm(name: str) -> dict[str, Array]:
+        return {f"{name}.weight": np.ones(embedding, "float32"), f"{name}.bias": zeros(embedding)}
+
+    tensors: dict[str, Array] = {
+        "token_embd.weight": zeros(size, embedding),
+        "position_embd.weight": positions.astype("float32"),
+        **norm("output_norm"),
+        "output.weight": output.astype("float32"),
+        **norm("blk.0.attn_norm"),
+        "blk.0.attn_qkv.weight": zeros(3 * embedding, embedding),
+        "blk.0.attn_qkv.bias": zeros(3 * embedding),
+        "blk.0.attn_output.weight": zeros(embedding, embedding),
+        "blk.0.attn_output.bias": zeros(embedding),
+        **norm("blk.0.ffn_norm"),
+        "blk.0.ffn_up.weight": zeros(32, embedding),
+        "blk.0.ffn_up.bias": zeros(32),
+        "blk.0.ffn_down.weight": zeros(embedding, 32),
+        "blk.0.ffn_down.bias": zeros(embedding),
+    }
+    keys: dict[str, object] = {
+        "general.architecture": "gpt2",
+        "general.name": "scripted",
+        "general.file_type": 0,
+        "gpt2.context_length": context,
+        "gpt2.embedding_length": embedding,
+        "gpt2.block_count": 1,
+        "gpt2.feed_forward_length": 32,
+        "gpt2.attention.head_count": 4,
+        "gpt2.attention.layer_norm_epsilon": 1e-5,
+    }
+    return write_gguf(path, {**keys, **vocabulary, **(metadata or {})}, tensors)
+
+
+def with_tokens(
+    vocabulary: Mapping[str, object], texts: Sequence[str], kind: int = CONTROL
+) -> dict[str, object]:
+    """The vocabulary and more tokens behind it, control tokens as it stands."""
+    merged = dict(vocabulary)
+    for key, more in (
+        ("tokens", list(texts)),
+        ("token_type", [kind] * len(texts)),
+        ("scores", [0.0] * len(texts)),
+    ):
+        old = merged.get(f"tokenizer.ggml.{key}")
+        if isinstance(old, list):
+            merged[f"tokenizer.ggml.{key}"] = [*old, *more]
+    return merged
 
 
 def tiny_bert(

@@ -35,6 +35,7 @@ GrammarVocabulary::GrammarVocabulary(const Model& model) : model_(model) {
         if (!model.is_end(token) && !has_text) continue;
         usable_[static_cast<size_t>(token)] = true;
         if (model.is_end(token)) {
+            end_ = token;
             roots_.push_back(token);
         } else {
             sorted.push_back(token);
@@ -95,15 +96,31 @@ bool Utf8Place::feed(std::string_view bytes) {
     return true;
 }
 
-GrammarConstraint::GrammarConstraint(const GrammarVocabulary& vocabulary, llama_sampler_ptr grammar)
-    : vocabulary_(vocabulary), grammar_(std::move(grammar)) {}
+GrammarConstraint::GrammarConstraint(const GrammarVocabulary& vocabulary, llama_sampler_ptr grammar,
+                                     std::vector<Token> marks)
+    : vocabulary_(vocabulary), grammar_(std::move(grammar)), marks_(std::move(marks)) {}
+
+bool GrammarConstraint::is_mark(Token token) const {
+    return std::find(marks_.begin(), marks_.end(), token) != marks_.end();
+}
+
+bool GrammarConstraint::is_complete() {
+    Candidate candidate = {0.0F, 0.0F, vocabulary_.end()};
+    if (candidate.id < 0) return false;
+    filter(&candidate, 1);
+    return candidate.logit != kRefused;
+}
 
 bool GrammarConstraint::fits(Token token) const {
-    if (!vocabulary_.is_usable(token)) return false;
-    const Model& model = vocabulary_.model();
-    if (model.is_end(token)) return true;
+    if (!vocabulary_.is_usable(token) && !is_mark(token)) return false;
+    if (vocabulary_.model().is_end(token)) return true;
     Utf8Place place = place_;
-    return place.feed(model.piece(token));
+    return place.feed(text_of(token));
+}
+
+std::string_view GrammarConstraint::text_of(Token token) const {
+    const Model& model = vocabulary_.model();
+    return is_mark(token) ? model.spelling(token) : model.piece(token);
 }
 
 void GrammarConstraint::filter(Candidate* candidates, size_t count) {
@@ -126,6 +143,7 @@ void GrammarConstraint::filter(Candidate* candidates, size_t count) {
 
 void GrammarConstraint::list_allowed(std::vector<Token>* tokens) {
     std::vector<Token> asked = vocabulary_.roots();
+    asked.insert(asked.end(), marks_.begin(), marks_.end());
     while (!asked.empty()) {
         level_.clear();
         for (Token token : asked) level_.push_back({0.0F, 0.0F, token});
@@ -151,13 +169,48 @@ void GrammarConstraint::accept(Token token) {
         return;
     }
     llama_sampler_accept(grammar_.get(), token);
-    place_.feed(vocabulary_.model().piece(token));
+    place_.feed(text_of(token));
+}
+
+FramedConstraint::FramedConstraint(std::unique_ptr<GrammarConstraint> frame,
+                                   std::unique_ptr<Constraint> answer,
+                                   std::vector<std::string> marks)
+    : frame_(std::move(frame)), answer_(std::move(answer)), marks_(std::move(marks)) {}
+
+void FramedConstraint::accept(Token token) {
+    now().accept(token);
+    if (frame_ == nullptr) return;
+    tail_ += frame_->text_of(token);
+    if (tail_.size() > kMarkBytesMax) tail_.erase(0, tail_.size() - kMarkBytesMax);
+    if (is_behind_mark() && frame_->is_complete()) frame_.reset();
+}
+
+bool FramedConstraint::is_behind_mark() const {
+    return std::any_of(marks_.begin(), marks_.end(), [this](const std::string& mark) {
+        return tail_.size() >= mark.size() &&
+               tail_.compare(tail_.size() - mark.size(), mark.size(), mark) == 0;
+    });
 }
 
 std::unique_ptr<Constraint> Grammars::constraint(const std::string& text, const std::string& root) {
+    return begin(text, root, {});
+}
+
+std::unique_ptr<Constraint> Grammars::constraint(const JobOptions& options) {
+    std::vector<Token> marks = model_.marks(options.marks);
+    if (options.grammar_frame.empty()) {
+        return begin(options.grammar, options.grammar_root, std::move(marks));
+    }
+    return std::make_unique<FramedConstraint>(
+        begin(options.grammar_frame, "root", std::move(marks)),
+        begin(options.grammar, options.grammar_root, {}), options.marks);
+}
+
+std::unique_ptr<GrammarConstraint> Grammars::begin(const std::string& text, const std::string& root,
+                                                   std::vector<Token> marks) {
     const Compiled grammar = compiled(text, root);
     llama_sampler_ptr copy(llama_sampler_clone(grammar.get()));
-    return std::make_unique<GrammarConstraint>(vocabulary(), std::move(copy));
+    return std::make_unique<GrammarConstraint>(vocabulary(), std::move(copy), std::move(marks));
 }
 
 const GrammarVocabulary& Grammars::vocabulary() {

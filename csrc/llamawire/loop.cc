@@ -89,8 +89,9 @@ void Loop::submit(JobRequest request) {
                                                 " tokens and leaves no room in a context of " +
                                                 std::to_string(options.num_ctx));
     }
+    model_->check_tokens(options.thinking.ending.data(), options.thinking.ending.size());
     if (!options.grammar.empty()) {
-        request.constraint = grammars_.constraint(options.grammar, options.grammar_root);
+        request.constraint = grammars_.constraint(options);
         for (Token token : request.generated) request.constraint->accept(token);
     }
     queue_.submit(std::make_unique<JobRequest>(std::move(request)));
@@ -438,9 +439,11 @@ Token Loop::sample(const Sequence& sequence, float* logits) {
                              static_cast<size_t>(options.top_logprobs));
     }
     Constraint* const constraint = sequence.constraint();
-    const Token token =
-        sampler_.sample(logits, options.sampling, sequence.history(),
-                        static_cast<uint64_t>(sequence.generated_count()), constraint);
+    Token token = sequence.forced_token();
+    if (token < 0) {
+        token = sampler_.sample(logits, options.sampling, sequence.history(),
+                                static_cast<uint64_t>(sequence.generated_count()), constraint);
+    }
     if (constraint != nullptr) {
         constraint->accept(token);
         if (Clock::now() - begin > kGrammarTimeMax) {

@@ -1,5 +1,6 @@
 #include "model.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstdio>
@@ -50,6 +51,14 @@ int32_t tokenize_into(const llama_vocab* vocab, std::string_view text, bool add_
         throw Error(Code::kInvalidArgument,
                     std::string("the vocabulary cannot express the text: ") + error.what());
     }
+}
+
+// gpt-oss's frame of control tokens, which llama.cpp makes text of whatever the file says. They are
+// text here only for those who ask for them (JobOptions::marks).
+bool is_channel_mark(std::string_view text) {
+    static constexpr std::string_view kMarks[] = {"<|start|>", "<|channel|>", "<|constrain|>",
+                                                  "<|message|>"};
+    return std::find(std::begin(kMarks), std::end(kMarks), text) != std::end(kMarks);
 }
 
 std::string metadata(const llama_model* model, const char* key) {
@@ -131,7 +140,9 @@ void Model::read_vocabulary() {
 
     piece_ends_.reserve(static_cast<size_t>(info_.vocab_size));
     for (Token token = 0; token < info_.vocab_size; ++token) {
-        const std::string text = text_of(token, false);
+        std::string text = text_of(token, false);
+        if (is_channel_mark(text)) text.clear();
+        if (text.empty()) spellings_.emplace(token, text_of(token, true));
         if (text == "\n") newlines_.push_back(token);
         piece_bytes_ += text;
         piece_ends_.push_back(static_cast<uint32_t>(piece_bytes_.size()));
@@ -162,6 +173,21 @@ std::string_view Model::piece(Token token) const {
     const auto index = static_cast<size_t>(token);
     const uint32_t begin = index == 0 ? 0 : piece_ends_[index - 1];
     return std::string_view(piece_bytes_).substr(begin, piece_ends_[index] - begin);
+}
+
+std::string_view Model::spelling(Token token) const {
+    const auto found = spellings_.find(token);
+    return found == spellings_.end() ? std::string_view() : found->second;
+}
+
+std::vector<Token> Model::marks(const std::vector<std::string>& spellings) const {
+    std::vector<Token> tokens;
+    for (const auto& [token, spelling] : spellings_) {
+        const bool is_one =
+            std::find(spellings.begin(), spellings.end(), spelling) != spellings.end();
+        if (is_one && !is_end(token)) tokens.push_back(token);
+    }
+    return tokens;
 }
 
 std::vector<Token> Model::tokenize(std::string_view text, bool add_special,

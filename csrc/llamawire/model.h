@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "options.h"
@@ -79,6 +80,10 @@ class Model : public Pieces {
     void check_tokens(const Token* tokens, size_t count) const;
 
     std::string_view piece(Token token) const override;
+    // How a token that has no text of its own is written: `<|im_start|>`. Else empty.
+    std::string_view spelling(Token token) const override;
+    // The control tokens that are spelt so and end nothing.
+    std::vector<Token> marks(const std::vector<std::string>& spellings) const;
     bool is_end(Token token) const override { return ends_[static_cast<size_t>(token)]; }
     const std::vector<Token>& newlines() const { return newlines_; }
     const std::vector<Token>& suppressed() const { return suppressed_; }
@@ -99,7 +104,8 @@ class Model : public Pieces {
     ModelInfo info_;
     std::string piece_bytes_;           // of all tokens, one behind the other
     std::vector<uint32_t> piece_ends_;  // where each token's bytes end
-    std::vector<bool> ends_;            // is an end of generation
+    std::unordered_map<Token, std::string> spellings_;
+    std::vector<bool> ends_;  // is an end of generation
     std::vector<Token> newlines_;
     std::vector<Token> suppressed_;
 };

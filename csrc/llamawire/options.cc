@@ -19,6 +19,23 @@ void require_finite(float value, const char* option) {
     require(std::isfinite(value), option, "a finite number");
 }
 
+void require_marks(const std::vector<std::string>& marks, const char* option) {
+    require(marks.size() <= kMarksMax, option, "at most " + std::to_string(kMarksMax) + " texts");
+    for (const std::string& mark : marks) {
+        require(!mark.empty() && mark.size() <= kMarkBytesMax, option,
+                "texts of 1 to " + std::to_string(kMarkBytesMax) + " bytes");
+    }
+}
+
+void require_thinking(const ThinkingOptions& thinking) {
+    require(thinking.budget_tokens >= -1, "thinking_budget", "-1 (no limit), 0 or greater");
+    if (thinking.budget_tokens < 0) return;
+    require_marks({thinking.opening}, "thinking_opening");
+    require_marks(thinking.closings, "thinking_closings");
+    require(!thinking.ending.empty() && thinking.ending.size() <= kThinkingEndingMax,
+            "thinking_ending", "1 to " + std::to_string(kThinkingEndingMax) + " tokens");
+}
+
 }  // namespace
 
 void LoopOptions::check() const {
@@ -59,6 +76,9 @@ void JobOptions::check_and_resolve(const LoopOptions& loop) {
 
     require(top_logprobs >= -1 && top_logprobs <= kTopLogprobsMax, "top_logprobs",
             "-1 (none) or between 0 and " + std::to_string(kTopLogprobsMax));
+
+    require_marks(marks, "marks");
+    require_thinking(thinking);
 
     if (num_ctx == 0) num_ctx = loop.num_ctx;
     num_batch = num_batch == 0 ? loop.num_batch : std::min(num_batch, loop.num_batch);

@@ -22,6 +22,9 @@ constexpr int32_t kParallelMax = 256;
 constexpr size_t kStopsMax = 64;
 constexpr size_t kStopBytesMax = 4096;
 constexpr int32_t kTopLogprobsMax = 20;
+constexpr size_t kMarksMax = 64;
+constexpr size_t kMarkBytesMax = 256;      // of a mark, and of a tag around thinking
+constexpr size_t kThinkingEndingMax = 64;  // tokens
 
 struct LoopOptions {
     int32_t num_parallel = 4;  // rows decoded at the same time, each with a KV stream of its own
@@ -60,6 +63,16 @@ struct SamplingOptions {
     }
 };
 
+// Thinking of limited length, see thinking.h.
+struct ThinkingOptions {
+    int32_t budget_tokens = -1;         // most tokens of thinking; -1: no limit
+    std::string opening;                // the text that begins it
+    std::vector<std::string> closings;  // the texts that end it
+    bool is_open = false;               // the prompt has begun it
+    bool reopens = false;       // it may begin anywhere, again and again; else only in front
+    std::vector<Token> ending;  // what the model is made to say when the budget is used up
+};
+
 struct JobOptions {
     int32_t num_ctx = 0;       // context of this job; 0: the stream's own
     int32_t num_batch = 0;     // as the loop's, for this job; 0: the loop's
@@ -74,6 +87,13 @@ struct JobOptions {
     std::vector<std::string> stop;      // empty strings are ignored
     std::string grammar;                // GBNF that the text must follow, see gbnf.h; empty: none
     std::string grammar_root = "root";  // the rule of it that is the whole text
+    // GBNF, with a rule `root`, of what comes before the text that the grammar is for. It is over
+    // with the first mark behind which it is complete; a text of it that ends otherwise is the
+    // whole. Empty: nothing comes before.
+    std::string grammar_frame;
+    // Control tokens, which have no text, that become text all the same: those spelt so (text.h).
+    std::vector<std::string> marks;
+    ThinkingOptions thinking;
     // Log-probabilities of each token, and of this many alternatives, up to 20; -1: none.
     int32_t top_logprobs = -1;
 

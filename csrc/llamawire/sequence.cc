@@ -32,7 +32,8 @@ Sequence::Sequence(JobRequest request, const Pieces& pieces, bool can_shift, boo
       generated_max_(generated_limit(request_.options, shifts_)),
       keep_(kept_in_front(request_, adds_bos)),
       context_(request_.prompt),
-      text_(request_.options.stop, request_.emitted_bytes) {
+      text_(request_.options.stop, request_.emitted_bytes),
+      thinking_(request_.options.thinking) {
     history_ = std::move(request_.prompt);
     for (Token token : request_.generated) {
         if (accept(token) != End::kNone) break;
@@ -52,10 +53,24 @@ End Sequence::accept(Token token) {
 
 End Sequence::end_after(Token token) {
     if (pieces_.is_end(token)) return End::kStop;
-    if (text_.feed(pieces_.piece(token))) return End::kStop;
+    if (say(token)) return End::kStop;
     if (generated_count() >= generated_max_) return End::kLength;
     if (is_full() && !shifts_) return End::kContext;
     return End::kNone;
+}
+
+// True: a stop string ended the text.
+bool Sequence::say(Token token) {
+    const std::string_view piece = pieces_.piece(token);
+    if (!piece.empty()) {
+        thinking_.accept(piece);
+        return text_.feed(piece);
+    }
+    const std::string_view spelling = pieces_.spelling(token);
+    const std::vector<std::string>& marks = request_.options.marks;
+    const bool is_mark = std::find(marks.begin(), marks.end(), spelling) != marks.end();
+    thinking_.accept(is_mark ? spelling : std::string_view());
+    return is_mark && text_.feed_mark(spelling);
 }
 
 std::optional<Shift> Sequence::make_room() {

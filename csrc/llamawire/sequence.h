@@ -21,6 +21,7 @@
 
 #include "options.h"
 #include "text.h"
+#include "thinking.h"
 
 namespace llamawire {
 
@@ -28,8 +29,9 @@ namespace llamawire {
 class Pieces {
   public:
     virtual ~Pieces() = default;
-    virtual std::string_view piece(Token token) const = 0;  // special tokens have none
-    virtual bool is_end(Token token) const = 0;             // an end of generation
+    virtual std::string_view piece(Token token) const = 0;         // special tokens have none
+    virtual std::string_view spelling(Token) const { return {}; }  // of those that have none
+    virtual bool is_end(Token token) const = 0;                    // an end of generation
 };
 
 enum class End { kNone, kStop, kLength, kContext, kCancelled };
@@ -54,6 +56,8 @@ class Sequence {
     End accept(Token token);
     // Shortens the context if it is full; the caller does the same to the KV cache.
     std::optional<Shift> make_room();
+    // The token that must come next, whatever the logits are; -1: none must.
+    Token forced_token() const { return thinking_.forced(); }
     // The text that became certain since the last call.
     std::string take_text() { return text_.take(); }
 
@@ -72,6 +76,7 @@ class Sequence {
 
   private:
     End end_after(Token token);
+    bool say(Token token);
     bool is_full() const {
         return static_cast<int32_t>(context_.size()) >= request_.options.num_ctx;
     }
@@ -85,6 +90,7 @@ class Sequence {
     std::vector<Token> history_;
     std::vector<Token> context_;
     Text text_;
+    ThinkingBudget thinking_;
     int64_t shift_count_ = 0;
     End end_ = End::kNone;
 };

@@ -87,6 +87,11 @@ bool StopMatcher::finish(std::string* out) {
     return cut_ != kNone;
 }
 
+void StopMatcher::restart() {
+    assert(cut_ == kNone && held_.empty());
+    node_ = 0;
+}
+
 void StopMatcher::release(uint64_t end, std::string* out) {
     const size_t count = end - released_;
     out->append(held_, 0, count);
@@ -150,12 +155,32 @@ bool Text::feed(std::string_view piece) {
     return stopped;
 }
 
+bool Text::feed_mark(std::string_view mark) {
+    assert(!closed_);
+    if (let_go()) {
+        close();
+        return true;
+    }
+    stops_.restart();
+    const size_t before = out_.size();
+    gate_.finish(&out_);
+    out_.append(kMarkBegin).append(mark).append(kMarkEnd);
+    drop_delivered(before);
+    return false;
+}
+
 bool Text::finish() {
     if (closed_) return false;
+    const bool stopped = let_go();
+    close();
+    return stopped;
+}
+
+// Passes on what the stop strings held back. True: one of them is complete.
+bool Text::let_go() {
     certain_.clear();
     const bool stopped = stops_.finish(&certain_);
     pass_on(certain_);
-    close();
     return stopped;
 }
 

@@ -8,6 +8,10 @@
 //   Utf8Gate     holds back an incomplete character, and writes U+FFFD for what can be none.
 //   Text         drops the bytes that reached the reader before a crash, collects the rest.
 //
+// Marks are control tokens that the reader has to know of: the frame of channels, say. They are not
+// part of what a model says, so a stop string neither matches one nor goes across it. A mark comes
+// out whole, between two signs that Unicode keeps for such use, kMarkBegin and kMarkEnd.
+//
 // The work is linear in the length of the text (Aho-Corasick); what is held back is never longer
 // than the longest stop string.
 #pragma once
@@ -20,6 +24,9 @@
 
 namespace llamawire {
 
+constexpr std::string_view kMarkBegin = "\xEF\xB7\x90";  // U+FDD0, a noncharacter
+constexpr std::string_view kMarkEnd = "\xEF\xB7\x91";    // U+FDD1
+
 class StopMatcher {
   public:
     explicit StopMatcher(const std::vector<std::string>& stops);
@@ -31,6 +38,8 @@ class StopMatcher {
     // The generation is over: appends what was held back. A stop string that is complete but waited
     // for a longer one that began earlier cuts here too; true says so.
     bool finish(std::string* out);
+    // After `finish` gave false: what is fed next begins a text of its own.
+    void restart();
 
   private:
     // A prefix of one or more stop strings; node 0 is the empty one.
@@ -82,6 +91,8 @@ class Text {
 
     // Takes a token's piece. True: a stop string ended the text; feed nothing more.
     bool feed(std::string_view piece);
+    // Takes a mark. True: a stop string ended the text in front of it.
+    bool feed_mark(std::string_view mark);
     // The generation ended otherwise: what was held back is let go. True: a stop string after all.
     bool finish();
     // The text that became certain since the last call: whole UTF-8.
@@ -89,6 +100,7 @@ class Text {
 
   private:
     void pass_on(std::string_view bytes);
+    bool let_go();
     void close();
     void drop_delivered(size_t before);
 

@@ -102,6 +102,54 @@ TEST_CASE("the tree of the vocabulary leads to all tokens that the grammar allow
     }
 }
 
+TEST_CASE("marks frame an answer and are no text of it") {
+    const auto model = load_tiny_model();
+    Grammars grammars(*model);
+    const Token mark = model->info().bos_token;
+    JobOptions options;
+    options.marks = {std::string(model->spelling(mark))};
+    options.grammar = R"(root ::= "{" [^{}]* "}")";
+    options.grammar_frame =
+        "root ::= \"a\" \"" + options.marks[0] + "\" [^b]* \"b\" \"" + options.marks[0] + "\"";
+    const auto framed = grammars.constraint(options);
+    CHECK_FALSE(allows(framed.get(), byte_token('{')));
+    CHECK_FALSE(allows(framed.get(), mark));
+    accept_text(framed.get(), "a");
+    CHECK(allows(framed.get(), mark));
+    framed->accept(mark);
+    accept_text(framed.get(), "{x");
+    CHECK_FALSE(allows(framed.get(), model->info().eos_token));
+    accept_text(framed.get(), "b");
+    std::vector<Token> listed;
+    framed->list_allowed(&listed);
+    CHECK(std::count(listed.begin(), listed.end(), mark) == 1);
+    SUBCASE("as a token") {
+        framed->accept(mark);
+    }
+    SUBCASE("spelt out") {
+        accept_text(framed.get(), options.marks[0]);
+    }
+    CHECK_FALSE(allows(framed.get(), byte_token('x')));
+    accept_text(framed.get(), "{x");
+    CHECK_FALSE(allows(framed.get(), mark));
+    accept_text(framed.get(), "}");
+    CHECK(allows(framed.get(), model->info().eos_token));
+}
+
+TEST_CASE("a text of the frame that ends with no mark is the whole") {
+    const auto model = load_tiny_model();
+    Grammars grammars(*model);
+    const Token mark = model->info().bos_token;
+    JobOptions options;
+    options.marks = {std::string(model->spelling(mark))};
+    options.grammar = R"(root ::= "x")";
+    options.grammar_frame = "root ::= \"a\" \"" + options.marks[0] + "\" | \"c\" [a-z]*";
+    const auto framed = grammars.constraint(options);
+    accept_text(framed.get(), "cab");
+    CHECK(allows(framed.get(), model->info().eos_token));
+    CHECK(allows(framed.get(), byte_token('c')));
+}
+
 TEST_CASE("an end comes only when the grammar is complete, and nothing after it") {
     const auto model = load_tiny_model();
     Grammars grammars(*model);

@@ -9,10 +9,15 @@ namespace llamawire {
 
 namespace {
 
-// Token t is the letter 'a' + t % 26; 99 is an end of generation, 50 to 52 are the bytes of 你.
+// Token t is the letter 'a' + t % 26; 99 is an end of generation, 50 to 52 are the bytes of 你; 98
+// and 97 are the control tokens <m> and <n>.
 class Letters : public Pieces {
   public:
+    std::string_view spelling(Token token) const override {
+        return token == 98 ? "<m>" : token == 97 ? "<n>" : "";
+    }
     std::string_view piece(Token token) const override {
+        if (token == 97 || token == 98) return {};
         static const std::string kBytes = "\xE4\xBD\xA0";
         static const std::string kLetters = "abcdefghijklmnopqrstuvwxyz";
         if (token >= 50 && token <= 52) return std::string_view(kBytes).substr(token - 50, 1);
@@ -155,13 +160,37 @@ TEST_CASE("held back text is flushed at the limit") {
     CHECK(sequence.take_text() == "abc");
 }
 
+TEST_CASE("a control token is text only where it is one of the marks, and ends none of it") {
+    JobRequest job = request(5, 32, true);
+    job.options.marks = {"<m>"};
+    job.options.stop = {"bc", "<m>"};
+    Sequence sequence = make(std::move(job));
+    std::string text;
+    for (Token token : {0, 1, 98, 2, 97, 3, 50, 98, 1}) {
+        REQUIRE(sequence.accept(token) == End::kNone);
+        text += sequence.take_text();
+    }
+    const std::string mark = std::string(kMarkBegin) + "<m>" + std::string(kMarkEnd);
+    CHECK(text == "ab" + mark + "cd\xEF\xBF\xBD" + mark);
+    CHECK(sequence.accept(2) == End::kStop);
+    CHECK(sequence.take_text().empty());
+}
+
 TEST_CASE("a sequence brought back by its ids goes on as if undisturbed") {
     JobRequest job = request(20, 32, true);
     job.options.num_predict = 90;
     job.options.stop = {"fgh", "zab"};
-    const std::vector<Token> script = {0, 5, 6, 50, 51, 52, 1, 2, 3, 4, 5, 6, 8, 9, 25, 0, 2};
-    const auto script_token = [&](int64_t i) {
-        return script[static_cast<size_t>(i) % script.size()];
+    job.options.marks = {"<m>"};
+    job.options.thinking.budget_tokens = 2;
+    job.options.thinking.opening = "<m>";
+    job.options.thinking.closings = {"<n>"};
+    job.options.thinking.reopens = true;
+    job.options.thinking.ending = {3, 98, 50, 51, 52, 97};
+    const std::vector<Token> script = {0, 5, 6, 50, 98, 97, 51, 52, 1, 97, 98,
+                                       2, 3, 4, 5,  6,  8,  9,  25, 0, 2};
+    const auto next_token = [&](const Sequence& sequence) {
+        const auto place = static_cast<size_t>(sequence.generated_count()) % script.size();
+        return sequence.forced_token() >= 0 ? sequence.forced_token() : script[place];
     };
 
     Sequence whole = make(job);
@@ -172,12 +201,13 @@ TEST_CASE("a sequence brought back by its ids goes on as if undisturbed") {
     while (whole.end() == End::kNone) {
         whole.make_room();
         contexts.push_back(whole.context());
-        generated.push_back(script_token(whole.generated_count()));
+        generated.push_back(next_token(whole));
         whole.accept(generated.back());
         text += whole.take_text();
         text_before.push_back(text);
     }
     REQUIRE(whole.shift_count() > 3);
+    REQUIRE(text.find("d" + std::string(kMarkBegin) + "<m>") != std::string::npos);
     for (size_t cut = 0; cut < generated.size(); ++cut) {
         JobRequest resumed = job;
         resumed.generated.assign(generated.begin(),
@@ -189,7 +219,7 @@ TEST_CASE("a sequence brought back by its ids goes on as if undisturbed") {
         std::string rest = sequence.take_text();
         while (sequence.end() == End::kNone) {
             sequence.make_room();
-            sequence.accept(script_token(sequence.generated_count()));
+            sequence.accept(next_token(sequence));
             rest += sequence.take_text();
         }
         REQUIRE(text_before[cut] + rest == text);

@@ -12,17 +12,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
-from llamawire.engine.answer import AnswerReader, ParsedAnswer, PlainAnswer
+from llamawire.engine.answer import AnswerReader, PlainAnswer
+from llamawire.engine.answer_plan import plan_answer
 from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.job import Accepted, Finished, Job, Update
 from llamawire.engine.options import Options, has_seed, resolve
 from llamawire.engine.prompting import RenderedPrompt, render
-from llamawire.engine.requests import ChatRequest, GenerateRequest, Request, check
+from llamawire.engine.requests import GenerateRequest, Request, check
 from llamawire.engine.run import Run
 from llamawire.engine.runner import Runner
 from llamawire.engine.scheduler import LoadedModel, Scheduler
 from llamawire.engine.settings import Settings
-from llamawire.engine.structure import Grammar
 
 __all__ = ["Completion", "Completions"]
 
@@ -105,7 +105,7 @@ class Completions:
                 runner = await deadline.limit(stack.enter_async_context(lease))
                 completion.load_ns = completion.elapsed_ns
                 prompt = await deadline.limit(self._prompt(request, completion, runner))
-                reader = answer_reader(request, model, prompt)
+                plan = plan_answer(request, model, prompt, grammar)
             except asyncio.TimeoutError:
                 yield completion
                 return
@@ -115,12 +115,14 @@ class Completions:
                 truncate=request.truncate,
                 shift=shifts(request, model),
                 reproducible=has_seed(model.parameters, request.options),
-                grammar=grammar and after_thinking(grammar, request, model, prompt),
+                grammar=plan.grammar,
+                marks=plan.marks,
+                thinking=plan.thinking,
                 top_logprobs=request.top_logprobs,
             )
             run = runner.start(job)
             skip_bos = isinstance(prompt, str) and runner.loaded.adds_bos
-            completion.start(run, reader, skip_bos=skip_bos)
+            completion.start(run, plan.reader, skip_bos=skip_bos)
             try:
                 with deadline.calling(lambda: runner.expire(run)):
                     yield completion
@@ -179,36 +181,6 @@ class Completions:
         rendered = await render(request, completion.model, completion.options.num_ctx, runner)
         completion.messages_dropped_count = rendered.messages_dropped_count
         return rendered.text
-
-
-def answer_reader(
-    request: Request, model: ServedModel, prompt: str | tuple[int, ...]
-) -> AnswerReader:
-    """Parses the answer where there is something to find in it."""
-    format_ = model.output_format
-    if request.format is not None and isinstance(request, GenerateRequest):
-        return PlainAnswer()  # the form is that of all the text
-    tools = request.tools if isinstance(request, ChatRequest) else ()
-    if not (tools or format_.has_channels or may_think(request, model)):
-        return PlainAnswer()
-    text = prompt if isinstance(prompt, str) else ""
-    return ParsedAnswer(format_.parser(tools=tools, think=request.think, prompt=text))
-
-
-def may_think(request: Request, model: ServedModel) -> bool:
-    has_tags = model.output_format.thinking is not None
-    return has_tags and "thinking" in model.capabilities and request.think is not False
-
-
-def after_thinking(
-    grammar: Grammar, request: Request, model: ServedModel, prompt: str | tuple[int, ...]
-) -> Grammar:
-    """The form of a chat's answer is that of its content: a model that thinks does so freely."""
-    tags = model.output_format.thinking
-    if tags is None or not may_think(request, model) or isinstance(request, GenerateRequest):
-        return grammar
-    is_open = isinstance(prompt, str) and prompt.rstrip().endswith(tags.opening)
-    return grammar.after_thinking(tags.opening, tags.closing, is_open=is_open)
 
 
 def shifts(request: Request, model: ServedModel) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from llamawire.engine.options import Options
 from llamawire.engine.prompt import ToolCall
+from llamawire.engine.prompt.output import ThinkingBudget
 from llamawire.engine.structure import Grammar
 
 __all__ = ["Accepted", "Finished", "Job", "Journal", "Piece", "TokenLogprob", "Update"]
@@ -22,6 +23,9 @@ class Job:
     reproducible: bool = False
     """The same text on a cold and on a warm cache; costs the reuse of generated tokens."""
     grammar: Grammar | None = None
+    marks: tuple[str, ...] = ()
+    """Control tokens that the answer's reader has to know of, see prompt/output/marks.py."""
+    thinking: ThinkingBudget | None = None
     top_logprobs: int | None = None
     """Alternatives to each token whose log-probabilities are told; None: no log-probabilities."""
 

@@ -19,6 +19,7 @@ PROMPT_TOKENS_MAX = 1 << 24
 MESSAGES_MAX = 16_384
 TOOLS_MAX = 1_024
 TOP_LOGPROBS_MAX = 20
+THINKING_BUDGET_MAX = (1 << 31) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Request:
     truncate: bool = True
     shift: bool | None = None
     think: ThinkValue = None
+    thinking_budget: int | None = None
+    """Most tokens of thinking."""
     top_logprobs: int | None = None
     timeout_s: float | None = None
 
@@ -67,12 +70,12 @@ def check(request: Request, model: ServedModel) -> None:
             raise Unsupported(request.model, model.name.full, capability)
     if isinstance(request, ChatRequest):
         check_sizes(request)
+    check_thinking_budget(request)
     if request.top_logprobs is not None and not 0 <= request.top_logprobs <= TOP_LOGPROBS_MAX:
         raise InvalidArgument(f"logprobs.top must be 0 to {TOP_LOGPROBS_MAX}", field="logprobs.top")
     for name, is_given in (
         ("a model with adapters", model.stored.adapters),
         ("images", has_images(request)),
-        ("format with a model that writes in channels", writes_channels(request, model)),
     ):
         if is_given:
             raise NotImplementedYet(name)
@@ -81,7 +84,7 @@ def check(request: Request, model: ServedModel) -> None:
 def wanted_capabilities(request: Request) -> list[tuple[str, bool]]:
     """In the order in which a missing one is told. Any model may be told not to think."""
     return [
-        ("thinking", bool(request.think)),
+        ("thinking", bool(request.think) or request.thinking_budget is not None),
         ("completion", True),
         ("insert", isinstance(request, GenerateRequest) and bool(request.suffix)),
         ("tools", isinstance(request, ChatRequest) and bool(request.tools)),
@@ -109,10 +112,18 @@ def check_sizes(request: ChatRequest) -> None:
         raise InvalidArgument(f"tools must be at most {TOOLS_MAX}", field="tools")
 
 
-def writes_channels(request: Request, model: ServedModel) -> bool:
-    """A chat whose answer is framed, so that the form would be that of the frame."""
-    is_framed = isinstance(request, ChatRequest) and model.output_format.has_channels
-    return is_framed and request.format is not None
+def check_thinking_budget(request: Request) -> None:
+    budget = request.thinking_budget
+    if budget is None:
+        return
+    if not 0 <= budget <= THINKING_BUDGET_MAX:
+        raise InvalidArgument(
+            f"think.budget_tokens must be 0 to {THINKING_BUDGET_MAX}", field="think.budget_tokens"
+        )
+    if request.think is False:
+        raise InvalidArgument(
+            "think.budget_tokens limits thinking, and think is false", field="think.budget_tokens"
+        )
 
 
 def has_images(request: Request) -> bool:

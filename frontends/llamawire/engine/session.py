@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llamawire.engine.job import Job, Journal, TokenLogprob
+from llamawire.engine.prompt.output import ThinkingBudget
 from llamawire.session.v1 import worker_service_pb2 as pb
 
 __all__ = ["job_message", "read_logprob"]
@@ -37,6 +38,9 @@ def job_message(job_id: int, job: Job, journal: Journal) -> pb.Job:
             reproducible=job.reproducible,
             grammar=job.grammar.text if job.grammar else "",
             grammar_root=job.grammar.root if job.grammar else "root",
+            grammar_frame=job.grammar.frame if job.grammar else "",
+            marks=job.marks,
+            thinking=thinking_message(job.thinking),
             top_logprobs=-1 if job.top_logprobs is None else job.top_logprobs,
         ),
     )
@@ -46,6 +50,19 @@ def job_message(job_id: int, job: Job, journal: Journal) -> pb.Job:
     else:
         message.tokens.ids.extend(prompt)
     return message
+
+
+def thinking_message(budget: ThinkingBudget | None) -> pb.ThinkingBudget | None:
+    if budget is None:
+        return None
+    return pb.ThinkingBudget(
+        tokens_max=budget.tokens_max,
+        opening=budget.opening,
+        closings=budget.closings,
+        is_open=budget.is_open,
+        reopens=budget.reopens,
+        ending=budget.ending,
+    )
 
 
 def read_logprob(message: pb.TokenLogprob) -> TokenLogprob:

@@ -26,9 +26,12 @@ __all__ = [
     "load_request",
     "logprobs_message",
     "read_images",
+    "read_thinking_budget",
+    "with_budget",
 ]
 
 _SECOND = 10**9
+_BUDGET_MAX = (1 << 31) - 1
 _THINK_LEVELS = ("high", "medium", "low", "max")
 
 
@@ -100,6 +103,25 @@ def _read_think(raw: bytes) -> generation_pb2.Think:
     return generation_pb2.Think(enabled=True, level=level)
 
 
+def read_thinking_budget(raw: bytes) -> int:
+    budget = gojson.integer(raw)
+    if not 0 <= budget <= _BUDGET_MAX:
+        raise gojson.DecodeError(f"thinking_token_budget must be 0 to {_BUDGET_MAX}")
+    return budget
+
+
+def with_budget(
+    think: generation_pb2.Think | None, budget: int | None
+) -> generation_pb2.Think | None:
+    """`think` with a limit of tokens; a limit alone asks to think."""
+    if budget is None:
+        return think
+    asked = think or generation_pb2.Think(enabled=True)
+    if not asked.enabled:
+        raise gojson.DecodeError("thinking_token_budget limits thinking, and there is none")
+    return generation_pb2.Think(enabled=asked.enabled, level=asked.level, budget_tokens=budget)
+
+
 COMMON: Mapping[str, gojson.Leaf] = {
     "model": gojson.string,
     "stream": gojson.boolean,
@@ -107,6 +129,7 @@ COMMON: Mapping[str, gojson.Leaf] = {
     "keep_alive": read_keep_alive,
     "options": read_options,
     "think": _read_think,
+    "thinking_token_budget": read_thinking_budget,
     "truncate": gojson.boolean,
     "shift": gojson.boolean,
     "logprobs": gojson.boolean,
@@ -127,6 +150,7 @@ def common_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     fields = {_NAMES.get(key, key): given[key] for key in COMMON if key in given}
     if fields.get("format") == b'""':
         del fields["format"]
+    fields["think"] = with_budget(fields.get("think"), fields.pop("thinking_token_budget", None))
     return {"model": "", **fields}
 
 

@@ -123,6 +123,7 @@ class Session:
                 generated=job.generated.ids,
                 emitted_bytes=job.emitted_bytes,
                 **option_arguments(job.options),
+                **await self._thinking_arguments(job.options),
             )
         except InvalidGrammar as error:
             self._fail(
@@ -136,14 +137,33 @@ class Session:
 
     async def _prepare_grammar(self, job: pb.Job) -> None:
         """Compiles off the loop and off asyncio; `submit` finds the result."""
-        if not job.options.grammar:
+        options = job.options
+        if not options.grammar:
             return
+        prepare = self._loop.prepare_grammar
         try:
-            await asyncio.to_thread(
-                self._loop.prepare_grammar, job.options.grammar, job.options.grammar_root
-            )
+            await asyncio.to_thread(prepare, options.grammar, options.grammar_root)
+            if options.grammar_frame:
+                await asyncio.to_thread(prepare, options.grammar_frame)
         except native.NativeError as error:
             raise InvalidGrammar(str(error)) from error
+
+    async def _thinking_arguments(self, options: pb.JobOptions) -> dict[str, Any]:
+        """The keyword arguments of `Loop.submit` for a limit of thinking."""
+        if not options.HasField("thinking"):
+            return {}
+        thinking = options.thinking
+        ending = await asyncio.to_thread(
+            self._model.tokenize, thinking.ending, add_special=False, parse_special=True
+        )
+        return {
+            "thinking_budget": thinking.tokens_max,
+            "thinking_opening": thinking.opening,
+            "thinking_closings": list(thinking.closings),
+            "thinking_is_open": thinking.is_open,
+            "thinking_reopens": thinking.reopens,
+            "thinking_ending": ending,
+        }
 
     async def _fit(self, job: pb.Job) -> FittedPrompt:
         if job.WhichOneof("input") == "text":
@@ -252,6 +272,7 @@ class Session:
 
 def option_arguments(options: pb.JobOptions) -> dict[str, Any]:
     """The keyword arguments of `Loop.submit`: the message's fields, which have the same names."""
-    arguments = {field.name: getattr(options, field.name) for field in options.DESCRIPTOR.fields}
-    arguments["stop"] = list(options.stop)
+    fields = options.DESCRIPTOR.fields
+    arguments = {field.name: getattr(options, field.name) for field in fields}
+    del arguments["thinking"]  # `_thinking_arguments` has them
     return arguments

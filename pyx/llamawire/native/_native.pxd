@@ -53,6 +53,14 @@ cdef extern from "llamawire/options.h" namespace "llamawire" nogil:
         float frequency_penalty
         cbool penalize_newline
 
+    cdef cppclass ThinkingOptions:
+        int32_t budget_tokens
+        string opening
+        vector[string] closings
+        cbool is_open
+        cbool reopens
+        vector[int32_t] ending
+
     cdef cppclass JobOptions:
         int32_t num_ctx
         int32_t num_batch
@@ -65,6 +73,9 @@ cdef extern from "llamawire/options.h" namespace "llamawire" nogil:
         vector[string] stop
         string grammar
         string grammar_root
+        string grammar_frame
+        vector[string] marks
+        ThinkingOptions thinking
         int32_t top_logprobs
 
     cdef cppclass JobRequest:

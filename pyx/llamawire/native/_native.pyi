@@ -197,6 +197,14 @@ class Loop:
         stop: Iterable[str] = (),
         grammar: str = "",
         grammar_root: str = "root",
+        grammar_frame: str = "",
+        marks: Iterable[str] = (),
+        thinking_budget: int = -1,
+        thinking_opening: str = "",
+        thinking_closings: Iterable[str] = (),
+        thinking_is_open: bool = False,
+        thinking_reopens: bool = False,
+        thinking_ending: Any = (),
         top_logprobs: int = -1,
         cache_prompt: bool = True,
         reproducible: bool = True,
@@ -216,6 +224,18 @@ class Loop:
         stop when the grammar is complete and the model ends it. A grammar that was not prepared is
         compiled here, which takes milliseconds. References to tokens and left recursion are
         refused, and what is beyond the limits of csrc/llamawire/gbnf.h.
+
+        grammar_frame: GBNF, with a rule `root`, of what comes before the text of the grammar. It is
+        over with the first mark behind which it is complete; a text of it that ends otherwise is
+        the whole.
+
+        marks: control tokens, which have no text, that become text all the same: those spelt so.
+        Each comes whole between U+FDD0 and U+FDD1, and stop strings do not see it. At most 64.
+
+        thinking_budget: most tokens of thinking, -1: no limit. Thinking is what stands between
+        `thinking_opening` and one of `thinking_closings`; `thinking_is_open`: the prompt has begun
+        it; `thinking_reopens`: it may begin anywhere, again and again, else only in front. When the
+        budget is used up, the next tokens are those of `thinking_ending`, 1 to 64 ids.
 
         top_logprobs: log-probabilities of each token, from the raw logits, and of this many
         alternatives (0 to 20); -1: none.

@@ -330,6 +330,14 @@ cdef class Loop:
         stop=(),
         grammar="",
         grammar_root="root",
+        grammar_frame="",
+        marks=(),
+        thinking_budget=-1,
+        thinking_opening="",
+        thinking_closings=(),
+        thinking_is_open=False,
+        thinking_reopens=False,
+        thinking_ending=(),
         top_logprobs=-1,
         cache_prompt=True,
         reproducible=True,
@@ -337,6 +345,7 @@ cdef class Loop:
         cdef JobRequest request
         cdef JobOptions* options = &request.options
         cdef SamplingOptions* sampling = &request.options.sampling
+        cdef ThinkingOptions* thinking = &request.options.thinking
         request.job_id = job_id
         request.prompt = token_vector(prompt)
         request.generated = token_vector(generated)
@@ -352,7 +361,17 @@ cdef class Loop:
             options.stop.push_back(utf8(string_, "stop"))
         options.grammar = utf8(grammar, "grammar")
         options.grammar_root = utf8(grammar_root, "grammar_root")
+        options.grammar_frame = utf8(grammar_frame, "grammar_frame")
         options.top_logprobs = int32(top_logprobs)
+        for string_ in marks:
+            options.marks.push_back(utf8(string_, "marks"))
+        thinking.budget_tokens = int32(thinking_budget)
+        thinking.opening = utf8(thinking_opening, "thinking_opening")
+        for string_ in thinking_closings:
+            thinking.closings.push_back(utf8(string_, "thinking_closings"))
+        thinking.is_open = thinking_is_open
+        thinking.reopens = thinking_reopens
+        thinking.ending = token_vector(thinking_ending)
         sampling.seed = seed & 0xFFFFFFFFFFFFFFFF
         sampling.temperature = temperature
         sampling.top_k = int32(top_k)

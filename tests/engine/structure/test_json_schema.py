@@ -57,6 +57,10 @@ def deep(count: int) -> dict[str, object]:
             {"$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"},
             "one that refers to itself",
         ),
+        ({"unevaluatedProperties": {}}, "unevaluatedProperties is not supported"),
+        ({"type": "object", "propertyNames": False}, "propertyNames is not supported"),
+        ({"oneOf": [{"type": "string"}, {"minLength": 2}]}, "oneOf is supported where its parts"),
+        ({"oneOf": [{}, {}]}, "0 and 1 may hold at the same time"),
         (deep(100), "nested deeper than 64"),
         ("[1]", "must be an object"),
         ("{", "not JSON"),
@@ -83,6 +87,56 @@ def test_what_is_not_enforced_is_refused_by_name(schema: object, told: str) -> N
 )
 def test_what_says_nothing_about_the_value_is_no_matter(schema: object) -> None:
     assert "root ::= " in Form("json_schema", json.dumps(schema)).grammar().text
+
+
+def kind(name: object, **more: object) -> dict[str, object]:
+    properties = {"kind": {"const": name}, **more}
+    return {"type": "object", "properties": properties, "required": ["kind"]}
+
+
+def closed(*names: str, required: tuple[str, ...] = ()) -> dict[str, object]:
+    return {"properties": {name: {} for name in names}, "required": list(required)}
+
+
+INT, NUM, TEXT = {"type": "integer"}, {"type": "number"}, {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_told_apart"),
+    [
+        ([TEXT, INT, {"type": ["null", "boolean"]}], True),
+        ([INT, NUM], False),
+        ([{"const": 1}, {"const": True}, {"enum": [2, "1"]}], True),
+        ([{"const": 1}, {"enum": [1.0]}], False),
+        ([{"const": 1.5}, INT], True),
+        ([{"const": "a"}, TEXT], False),
+        ([{"type": "integer", "maximum": 4}, {"type": "number", "minimum": 5}], True),
+        ([{"type": "integer", "maximum": 5}, {"type": "number", "minimum": 5}], False),
+        ([{"type": "string", "maxLength": 1}, {"type": "string", "minLength": 2}], True),
+        ([kind("a"), kind("b", x=INT), kind("c")], True),
+        ([kind("a"), kind("a", x=INT)], False),
+        ([kind("a"), TEXT], True),
+        ([closed("a", required=("a",)), closed("b", required=("b",))], True),
+        ([closed("a", required=("a",)), closed("b")], False),
+        ([closed("a"), closed("b")], False),
+        ([{"anyOf": [INT, TEXT]}, {"type": "null"}, {"oneOf": [kind("a"), kind("b")]}], True),
+        ([{"anyOf": [INT, TEXT]}, {"enum": ["a"]}], False),
+        ([{"$ref": "#/$defs/a"}, {"allOf": [kind("b"), {"title": "B"}]}], True),
+        ([{"$ref": "#/$defs/a"}, {"allOf": [kind("a"), {"title": "B"}]}], False),
+    ],
+)
+def test_one_of_is_taken_where_its_parts_exclude_each_other(
+    parts: list[object], is_told_apart: bool
+) -> None:
+    schema = {"oneOf": parts, "$defs": {"a": kind("a")}}
+    if is_told_apart:
+        assert "root ::= " in Form("json_schema", json.dumps(schema)).grammar().text
+    else:
+        assert "oneOf is supported where" in refusal(schema)
+
+
+def test_one_of_with_very_many_parts_is_refused_in_time() -> None:
+    assert "oneOf" in refusal({"oneOf": [kind(str(n)) for n in range(400)]})
 
 
 def test_properties_come_in_the_order_of_the_schema() -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "read_format",
     "read_generate",
     "read_think",
+    "read_thinking_budget",
     "show_message",
     "started_message",
     "struct_values",
@@ -96,6 +97,7 @@ def read_generate(request: generation_pb2.GenerateRequest) -> GenerateRequest:
         truncate=request.truncate if request.HasField("truncate") else True,
         shift=request.shift if request.HasField("shift") else None,
         think=read_think(request.think) if request.HasField("think") else None,
+        thinking_budget=read_thinking_budget(request.think),
         top_logprobs=request.logprobs.top if request.HasField("logprobs") else None,
         timeout_s=timeout_s(request.timeout) if request.HasField("timeout") else None,
     )
@@ -114,6 +116,10 @@ def read_think(think: generation_pb2.Think) -> ThinkValue:
     if think.level not in ("", "low", "medium", "high", "max"):
         raise InvalidArgument("think.level must be low, medium, high or max", field="think.level")
     return cast("ThinkValue", think.level) if think.level else True
+
+
+def read_thinking_budget(think: generation_pb2.Think) -> int | None:
+    return think.budget_tokens if think.HasField("budget_tokens") else None
 
 
 def given_options(options: options_pb2.Options) -> dict[str, object]:

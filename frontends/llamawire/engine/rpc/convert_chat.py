@@ -18,6 +18,7 @@ from llamawire.engine.rpc.convert import (
     logprob_message,
     read_format,
     read_think,
+    read_thinking_budget,
     started_message,
     struct_values,
     timeout_s,
@@ -39,6 +40,7 @@ def read_chat(request: pb.ChatRequest) -> ChatRequest:
         truncate=request.truncate if request.HasField("truncate") else True,
         shift=request.shift if request.HasField("shift") else None,
         think=read_think(request.think) if request.HasField("think") else None,
+        thinking_budget=read_thinking_budget(request.think),
         top_logprobs=request.logprobs.top if request.HasField("logprobs") else None,
         timeout_s=timeout_s(request.timeout) if request.HasField("timeout") else None,
     )

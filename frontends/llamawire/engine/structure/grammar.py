@@ -15,6 +15,8 @@ class Grammar:
 
     text: str
     root: str = "root"
+    frame: str = ""
+    """GBNF, with a rule `root`, of what comes before the answer; it ends with a mark."""
 
     def after_thinking(self, opening: str, closing: str, *, is_open: bool) -> Grammar:
         """The same for a model that thinks first: what stands between the tags is free.
@@ -24,6 +26,10 @@ class Grammar:
         """
         rules, root = thinking_rules(opening, closing, self.root, is_open=is_open)
         return Grammar(f"{self.text}\n{rules}", root)
+
+    def in_frame(self, frame: str) -> Grammar:
+        """The same behind a text of that grammar; see `channel_frame`."""
+        return Grammar(self.text, self.root, frame)
 
 
 class Rules:

@@ -2,19 +2,21 @@
 
 Not every valid text is taken. A schema with `properties` is closed unless it says
 `additionalProperties`; properties come in the order of the schema; items of `prefixItems` are all
-there; `oneOf` is read as `anyOf`; numbers have at most 16 digits, blank space is short. Keywords
-that would not be enforced are refused by name and place, unknown ones are ignored, as are
-annotations and a `format` that is not date, time, date-time or uuid.
+there; the parts of `oneOf` must exclude each other (exclusion.py); numbers have at most 16 digits,
+blank space is short. Keywords that would not be enforced are refused by name and place, unknown
+ones are ignored, as are annotations and a `format` that is not date, time, date-time or uuid.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from llamawire.engine.structure.errors import REPETITIONS_MAX, invalid_format
+from llamawire.engine.structure.exclusion import Exclusion
 from llamawire.engine.structure.grammar import Grammar, Rules
 from llamawire.engine.structure.json_rules import builtin, json_literal, key, listed, other_key
 from llamawire.engine.structure.merging import Conflict, merged
@@ -58,6 +60,8 @@ REFUSED = {
     "boolean": (),
     "null": (),
 }  # fmt: skip
+# Of these, false asks for what is done anyway: what a schema does not describe does not come.
+OFF_IF_FALSE = ("uniqueItems", "additionalItems", "unevaluatedItems", "unevaluatedProperties")
 REFUSED_ANYWHERE = ("not", "if", "then", "else", "$dynamicRef", "$recursiveRef")
 CONSTRAINTS = frozenset(
     ["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"]
@@ -140,7 +144,7 @@ class _Converter:
         types = _types(schema, path)
         for kind in types:
             for name in REFUSED[kind]:
-                if schema.get(name, False) is not False:
+                if name in schema and not (name in OFF_IF_FALSE and schema[name] is False):
                     _fail(path, f"{name} is not supported")
         return _choice([getattr(self, f"_{kind}")(schema, path) for kind in types])
 
@@ -206,15 +210,42 @@ class _Converter:
     def _any_of(self, schema: Schema, name: str, path: str) -> str:
         rest = {other: value for other, value in schema.items() if other != name}
         is_beside = self._is_beside(rest, "")
-        ways = []
-        for index, each in enumerate(_schemas(schema, name, path)):
-            if each is False:
-                continue
-            one = self._merged(rest, each, path) if is_beside else each
-            ways.append(self._visit(one, f"{path}/{name}/{index}"))
-        if not ways:
+        parts = [
+            (index, self._merged(rest, each, path) if is_beside else each)
+            for index, each in enumerate(_schemas(schema, name, path))
+            if each is not False
+        ]
+        if not parts:
             _fail(path, f"{name} allows nothing")
-        return _choice(ways)
+        if name == "oneOf":
+            self._check_exclusion(parts, path)
+        return _choice([self._visit(one, f"{path}/{name}/{index}") for index, one in parts])
+
+    def _check_exclusion(self, parts: list[tuple[int, object]], path: str) -> None:
+        """What is written for one part may not be valid under another."""
+        exclusion = Exclusion(
+            lambda schema: self._plain(schema, path), lambda schema: _types(schema, path)
+        )
+        for (first, a), (second, b) in itertools.combinations(parts, 2):
+            if exclusion.is_used_up:
+                _fail(path, "oneOf has too many parts to tell them apart; anyOf takes them")
+            if not (exclusion.excludes(a, b) and exclusion.excludes(b, a)):
+                _fail(
+                    path,
+                    f"oneOf is supported where its parts exclude each other, and {first} and "
+                    f"{second} may hold at the same time; a required property with another const "
+                    "in each tells them apart, and anyOf takes them as they are",
+                )
+
+    def _plain(self, schema: object, path: str) -> object:
+        """The schema without references and allOf."""
+        if not isinstance(schema, dict) or not ("$ref" in schema or "allOf" in schema):
+            return schema
+        nodes = self._nodes
+        try:
+            return self._all_of(schema, path)
+        finally:
+            self._nodes = nodes  # nothing of it goes into the grammar
 
     def _values(self, schema: Schema, path: str) -> str:
         values = [schema["const"]] if "const" in schema else schema["enum"]
@@ -242,7 +273,8 @@ class _Converter:
             _fail(path, "properties must be an object")
         if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
             _fail(path, "required must be an array of strings")
-        additional = schema.get("additionalProperties", "properties" not in schema)
+        is_open = "properties" not in schema and "unevaluatedProperties" not in schema
+        additional = schema.get("additionalProperties", is_open)
         if not isinstance(additional, bool | dict):
             _fail(path, "additionalProperties must be a boolean or a schema")
         if not properties and not required and additional is True:
@@ -293,14 +325,15 @@ class _Converter:
         rules = self._rules
         ws = builtin(rules, "ws")
         prefix = schema.get("prefixItems", [])
-        items = schema.get("items", "prefixItems" not in schema)
+        is_open = "prefixItems" not in schema and "unevaluatedItems" not in schema
+        items = schema.get("items", is_open)
         if isinstance(items, list):  # as it was before 2020
             prefix, items = items, False
         if not isinstance(prefix, list):
             _fail(path, "prefixItems must be an array of schemas")
         least = _count(schema, "minItems", path) or 0
         most = _count(schema, "maxItems", path)
-        if items is False and least > len(prefix) and "items" not in schema:
+        if items is False and least > len(prefix) and not {"items", "unevaluatedItems"} & {*schema}:
             items = True
         if items is False:
             most = len(prefix) if most is None else min(most, len(prefix))

@@ -9,6 +9,7 @@ from typing import Any
 from llamawire.v1 import generation_pb2, options_pb2
 
 from .. import gojson
+from ..bodies import read_thinking_budget, with_budget
 from ..convert_chat import ChatBody
 from ..gotext import quote
 from ..options import ReadOptions
@@ -73,6 +74,7 @@ _LEAVES: Mapping[str, gojson.Leaf] = {
     "tools": tools_of("[]api.Tool"),
     "reasoning": _read_effort,
     "reasoning_effort": gojson.string,
+    "thinking_token_budget": read_thinking_budget,
     "logprobs": gojson.boolean,
     "top_logprobs": gojson.integer,
     "_debug_render_only": gojson.boolean,
@@ -90,7 +92,10 @@ def read_chat_completion(body: bytes) -> ChatCompletionBody:
         stream=given.get("stream", False),
         options=ReadOptions(_options(given)),
         format=given.get("response_format", b""),
-        think=_think(given.get("reasoning") or given.get("reasoning_effort") or ""),
+        think=with_budget(
+            _think(given.get("reasoning") or given.get("reasoning_effort") or ""),
+            given.get("thinking_token_budget"),
+        ),
         logprobs=given.get("logprobs", False),
         top_logprobs=given.get("top_logprobs", 0),
         debug_render_only=given.get("_debug_render_only", False),

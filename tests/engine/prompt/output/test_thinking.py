@@ -75,17 +75,14 @@ def test_the_parser_knows_whether_the_model_thinks(
     assert parser.is_thinking is expected
 
 
-def test_a_budget_forces_the_ending_once() -> None:
-    budget = ThinkingBudget(5, "</think>")
-    steps = [(1, False), (2, True), (2, True), (2, True), (1, True), (1, False)]
-    said = [budget.spend(tokens, is_thinking=thinks) for tokens, thinks in steps]
-    assert said == ["", "", "", "</think>", "", ""]
-
-
-def test_a_budget_is_of_no_more_use_when_thinking_ends_by_itself() -> None:
-    budget = ThinkingBudget(5, "</think>")
-    assert [budget.spend(2, is_thinking=t) for t in (True, False, True, True)] == [""] * 4
-    assert budget.tokens_left == 3
+def test_a_budget_says_where_thinking_begins_and_ends() -> None:
+    budget = FORMATS["qwen3"].budget(5, prompt="Hi<think>\n", has_tools=True)
+    closings = ("</think>", "<tool_call>")
+    assert budget == ThinkingBudget(5, "<think>", closings, True, False, "\n</think>\n\n")
+    channels = FORMATS["harmony"].budget(0, prompt="<|start|>assistant", has_tools=False)
+    assert channels is not None
+    assert (channels.is_open, channels.reopens) == (False, True)
+    assert FORMATS["llama3"].budget(5, prompt="", has_tools=True) is None
 
 
 @pytest.mark.parametrize("name", [name for name, f in FORMATS.items() if f.thinking_end])

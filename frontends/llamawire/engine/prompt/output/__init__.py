@@ -22,6 +22,7 @@ from llamawire.engine.prompt.output.events import (
     Thinking,
 )
 from llamawire.engine.prompt.output.format import OutputFormat
+from llamawire.engine.prompt.output.formats.harmony import harmony_header
 from llamawire.engine.prompt.output.limits import DEFAULT_OUTPUT_LIMITS, OutputLimits
 from llamawire.engine.prompt.output.parser import OutputParser
 from llamawire.engine.prompt.output.registry import (
@@ -47,5 +48,6 @@ __all__ = [
     "ThinkingBudget",
     "choose_output_format",
     "generic_format",
+    "harmony_header",
     "output_format",
 ]

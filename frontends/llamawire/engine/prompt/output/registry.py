@@ -9,21 +9,34 @@ from collections.abc import Mapping
 from typing import Final
 
 from llamawire.engine.prompt.output.format import OutputFormat
-from llamawire.engine.prompt.output.formats.deepseek import CALL, CALLS, read_deepseek
+from llamawire.engine.prompt.output.formats.deepseek import (
+    CALL,
+    CALLS,
+    DEEPSEEK_TAGS,
+    read_deepseek,
+)
 from llamawire.engine.prompt.output.formats.gemma import (
     FUNCTIONGEMMA_OPENING,
+    FUNCTIONGEMMA_TAGS,
     GEMMA4_OPENING,
+    GEMMA4_TAGS,
     read_functiongemma,
     read_gemma4,
     read_pythonic,
     read_tool_code,
 )
 from llamawire.engine.prompt.output.formats.generic import generic_reader
-from llamawire.engine.prompt.output.formats.harmony import FINAL_MESSAGE, read_harmony
+from llamawire.engine.prompt.output.formats.harmony import (
+    ANALYSIS,
+    FINAL_MESSAGE,
+    MARKS,
+    read_harmony,
+)
 from llamawire.engine.prompt.output.formats.llama import PYTHON_TAG, read_llama
-from llamawire.engine.prompt.output.formats.mistral import read_mistral
+from llamawire.engine.prompt.output.formats.mistral import MISTRAL_TAGS, read_mistral
 from llamawire.engine.prompt.output.formats.tool_call import (
     OPENING,
+    TOOL_CALL_TAGS,
     read_functions,
     read_tool_calls,
 )
@@ -36,28 +49,39 @@ _THINK_OR_CALL: Final = ThinkingTags("<think>", "</think>", ("<tool_call>",))
 _THINK_END: Final = "\n</think>\n\n"
 
 _ALL: Final = (
-    OutputFormat("qwen3", read_tool_calls, _THINK_OR_CALL, thinking_end=_THINK_END),
-    OutputFormat("qwen3-coder", read_functions, _THINK_OR_CALL, thinking_end=_THINK_END),
-    OutputFormat("llama3", read_llama),
+    OutputFormat(
+        "qwen3", read_tool_calls, _THINK_OR_CALL, thinking_end=_THINK_END, tags=TOOL_CALL_TAGS
+    ),
+    OutputFormat(
+        "qwen3-coder", read_functions, _THINK_OR_CALL, thinking_end=_THINK_END, tags=TOOL_CALL_TAGS
+    ),
+    OutputFormat("llama3", read_llama, tags=(PYTHON_TAG,)),
     OutputFormat("pythonic", read_pythonic),
     OutputFormat(
-        "mistral", read_mistral, ThinkingTags("[THINK]", "[/THINK]"), thinking_end="[/THINK]"
+        "mistral",
+        read_mistral,
+        ThinkingTags("[THINK]", "[/THINK]"),
+        thinking_end="[/THINK]",
+        tags=MISTRAL_TAGS,
     ),
     OutputFormat("gemma", read_tool_code),
-    OutputFormat("functiongemma", read_functiongemma),
+    OutputFormat("functiongemma", read_functiongemma, tags=FUNCTIONGEMMA_TAGS),
     OutputFormat(
         "gemma4",
         read_gemma4,
         ThinkingTags("<|channel>thought", "<channel|>", (GEMMA4_OPENING,)),
         thinking_end="<channel|>",
+        tags=GEMMA4_TAGS,
     ),
-    OutputFormat("deepseek", read_deepseek, _THINK, thinking_end=_THINK_END),
+    OutputFormat("deepseek", read_deepseek, _THINK, thinking_end=_THINK_END, tags=DEEPSEEK_TAGS),
     OutputFormat(
         "harmony",
         read_harmony,
         think_levels=("low", "medium", "high"),
         thinking_end=FINAL_MESSAGE,
         has_channels=True,
+        channel_of_thinking=ANALYSIS,
+        tags=MARKS,
     ),
 )
 
@@ -109,7 +133,7 @@ def generic_format(
     tool_call_tag: str, thinking_tags: tuple[str, str] | None = None
 ) -> OutputFormat:
     """For a model of which only the tags are known."""
-    plain = OutputFormat("generic", generic_reader(tool_call_tag))
+    plain = OutputFormat("generic", generic_reader(tool_call_tag), tags=(tool_call_tag,))
     return plain.with_thinking(*thinking_tags) if thinking_tags else plain
 
 

@@ -11,6 +11,7 @@ joined once. So the work grows with the text, and not with its square.
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Generator
 from typing import Final, TypeAlias, TypeVar
 
@@ -25,6 +26,7 @@ from llamawire.engine.prompt.output.events import (
     Thinking,
 )
 from llamawire.engine.prompt.output.limits import OutputLimits
+from llamawire.engine.prompt.output.marks import split_marks
 from llamawire.engine.prompt.output.tags import Tags
 
 __all__ = ["HeldTooLong", "Reading", "Source"]
@@ -47,25 +49,32 @@ class Source:
     """Text in, events out; the script between them calls the methods in the second half."""
 
     __slots__ = (
+        "_base",
         "_events",
         "_held",
         "_held_chars",
+        "_mark_spans",
         "_position",
         "_text",
         "has_ended",
+        "is_formed",
         "is_thinking",
         "limits",
         "prompt_end",
     )
 
-    def __init__(self, prompt: str, limits: OutputLimits) -> None:
+    def __init__(self, prompt: str, limits: OutputLimits, *, is_formed: bool = False) -> None:
         self.limits = limits
+        self.is_formed = is_formed
+        """The answer has a form: once it has begun, all that comes is the answer."""
         self.prompt_end = prompt[-_PROMPT_END_CHARS:].rstrip()
         """A prompt can begin the answer: with the tag of its thinking, say."""
         self.is_thinking = False
         self.has_ended = False
         self._text = ""
+        self._base = 0  # where in the whole output `_text` begins
         self._position = 0
+        self._mark_spans: deque[tuple[int, int]] = deque()  # in the whole output
         self._held: list[str] = []
         self._held_chars = 0
         self._events: list[OutputEvent] = []
@@ -73,8 +82,16 @@ class Source:
     # For the parser.
 
     def feed(self, text: str) -> None:
-        self._text = self._text[self._position :] + text
+        parts = [self._text[self._position :]]
+        self._base += self._position
         self._position = 0
+        end = self._base + len(parts[0])
+        for part, is_mark in split_marks(text):
+            parts.append(part)
+            if is_mark:
+                self._mark_spans.append((end, end + len(part)))
+            end += len(part)
+        self._text = "".join(parts)
 
     def drain(self) -> list[OutputEvent]:
         events, self._events = self._events, []
@@ -180,7 +197,7 @@ class Source:
 
     def release(self, piece: Piece) -> None:
         """What is held is a piece of that kind."""
-        if text := self._let_go():
+        if text := self._let_go(is_seen=piece is not Markup):
             last = self._events[-1] if self._events else None
             if isinstance(last, piece):
                 text = self._events.pop().text + text
@@ -188,7 +205,7 @@ class Source:
 
     def reject(self, reason: RejectReason) -> None:
         """What is held is of no use."""
-        if text := self._let_go():
+        if text := self._let_go(is_seen=True):
             last = self._events[-1] if self._events else None
             if isinstance(last, Rejected) and last.reason == reason:
                 text = self._events.pop().text + text
@@ -213,8 +230,20 @@ class Source:
         self._hold(end)
         self.release(piece)
 
-    def _let_go(self) -> str:
+    def _let_go(self, *, is_seen: bool = False) -> str:
+        """What is held; where a client sees it, without the marks in it."""
         text = "".join(self._held)
         self._held.clear()
         self._held_chars = 0
-        return text
+        end = self._base + self._position
+        begin = end - len(text)
+        kept = []
+        done = 0
+        while self._mark_spans and self._mark_spans[0][0] < end:
+            first, last = self._mark_spans[0]
+            kept.append(text[done : max(first - begin, done)])
+            done = min(last, end) - begin
+            if last > end:
+                break  # its rest comes with what is let go next
+            self._mark_spans.popleft()
+        return "".join([*kept, text[done:]]) if is_seen else text

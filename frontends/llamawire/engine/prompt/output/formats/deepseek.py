@@ -14,7 +14,7 @@ from llamawire.engine.prompt.output.formats.blocks import read_block_end, read_g
 from llamawire.engine.prompt.output.source import Reading, Source
 from llamawire.engine.prompt.output.tags import Tags
 
-__all__ = ["CALL", "CALLS", "read_deepseek"]
+__all__ = ["CALL", "CALLS", "DEEPSEEK_TAGS", "read_deepseek"]
 
 CALLS: Final = "<｜tool▁calls▁begin｜>"  # noqa: RUF001
 CALL: Final = "<｜tool▁call▁begin｜>"  # noqa: RUF001
@@ -22,6 +22,7 @@ _SEPARATOR: Final = "<｜tool▁sep｜>"  # noqa: RUF001
 _CALL_END: Final = "<｜tool▁call▁end｜>"  # noqa: RUF001
 _CALLS_END: Final = "<｜tool▁calls▁end｜>"  # noqa: RUF001
 
+DEEPSEEK_TAGS: Final = (CALLS, CALL, _SEPARATOR, _CALL_END, _CALLS_END)
 _TAGS: Final = Tags(CALLS, CALL, _CALLS_END)
 _HEAD_ENDS: Final = Tags(_SEPARATOR, _CALL_END)
 _NAME_ENDS: Final = Tags("\n", "{", _CALL_END)

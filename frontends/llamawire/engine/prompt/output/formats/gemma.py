@@ -29,7 +29,9 @@ from llamawire.engine.prompt.output.tags import Tags
 
 __all__ = [
     "FUNCTIONGEMMA_OPENING",
+    "FUNCTIONGEMMA_TAGS",
     "GEMMA4_OPENING",
+    "GEMMA4_TAGS",
     "read_functiongemma",
     "read_gemma4",
     "read_pythonic",
@@ -37,7 +39,9 @@ __all__ = [
 ]
 
 FUNCTIONGEMMA_OPENING: Final = "<start_function_call>"
+FUNCTIONGEMMA_TAGS: Final = (FUNCTIONGEMMA_OPENING, "<end_function_call>", "<escape>")
 GEMMA4_OPENING: Final = "<|tool_call>"
+GEMMA4_TAGS: Final = (GEMMA4_OPENING, "<tool_call|>", '<|"|>')
 _FENCE: Final = "```tool_code"
 _SCOPES: Final = ("", "default_api.")
 

@@ -17,8 +17,9 @@ from llamawire.engine.prompt.output.calls import Calls
 from llamawire.engine.prompt.output.events import Content, Markup, Thinking
 from llamawire.engine.prompt.output.source import Reading, Source
 from llamawire.engine.prompt.output.tags import Tags
+from llamawire.engine.prompt.output.thinking import ThinkingTags
 
-__all__ = ["FINAL_MESSAGE", "read_harmony"]
+__all__ = ["ANALYSIS", "FINAL_MESSAGE", "MARKS", "harmony_header", "read_harmony"]
 
 FINAL_MESSAGE: Final = "<|end|><|start|>assistant<|channel|>final<|message|>"
 """What ends the thinking and begins the answer."""
@@ -27,13 +28,27 @@ _START: Final = "<|start|>"
 _CHANNEL: Final = "<|channel|>"
 _MESSAGE: Final = "<|message|>"
 _RECIPIENT: Final = " to="
+_CONSTRAIN: Final = "<|constrain|>"
 _ENDS: Final = ("<|end|>", "<|call|>", "<|return|>")
+
+MARKS: Final = (_START, _CHANNEL, _CONSTRAIN, _MESSAGE, *_ENDS)
+ANALYSIS: Final = ThinkingTags(
+    "<|channel|>analysis<|message|>", "<|end|>", ("<|call|>", "<|return|>", _START, _CHANNEL)
+)
 
 _HEADER_END: Final = Tags(_MESSAGE, *_ENDS)
 _BODY_END: Final = Tags(*_ENDS, _START, _CHANNEL)
 
 _CHANNEL_NAME: Final = re.compile(r"<\|channel\|>\s*(\w+)")
 _RECIPIENT_NAME: Final = re.compile(r"\bto=([^\s<]+)")
+
+
+def harmony_header(prompt: str) -> tuple[str, bool]:
+    """Of the message that a prompt has begun: its channel, "" if it has none yet, and whether its
+    body has begun."""
+    header, message, _ = prompt.rpartition(_START)[2].partition(_MESSAGE)
+    channel = _CHANNEL_NAME.search(header)
+    return (channel[1] if channel else "", bool(message))
 
 
 def read_harmony(source: Source, calls: Calls) -> Reading[None]:
@@ -75,6 +90,8 @@ def _read_body(source: Source, calls: Calls, header: str) -> Reading[None]:
         return
     source.release(Markup)
     channel = _CHANNEL_NAME.search(header)
+    if source.is_formed and channel and channel[1] == "final":
+        yield from source.rest(Content)
     source.is_thinking = bool(channel and channel[1] == "analysis")
     yield from source.until(_BODY_END, Thinking if source.is_thinking else Content)
     source.is_thinking = False

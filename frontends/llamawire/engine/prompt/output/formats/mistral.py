@@ -16,9 +16,10 @@ from llamawire.engine.prompt.output.formats.blocks import read_gap
 from llamawire.engine.prompt.output.source import Reading, Source
 from llamawire.engine.prompt.output.tags import Tags
 
-__all__ = ["read_mistral"]
+__all__ = ["MISTRAL_TAGS", "read_mistral"]
 
 _OPENING: Final = "[TOOL_CALLS]"
+MISTRAL_TAGS: Final = (_OPENING, "[ARGS]", "[CALL_ID]")
 _OPENINGS: Final = Tags(_OPENING)
 _OBJECT_OR_OPENING: Final = Tags("{", _OPENING)
 _NAME_END: Final = Tags("[CALL_ID]", "[ARGS]", "{", _OPENING)

@@ -26,10 +26,11 @@ from llamawire.engine.prompt.output.json_values import JSONObject, JSONValue, pa
 from llamawire.engine.prompt.output.source import Reading, Source
 from llamawire.engine.prompt.output.tags import Tags
 
-__all__ = ["OPENING", "read_functions", "read_tool_calls"]
+__all__ = ["OPENING", "TOOL_CALL_TAGS", "read_functions", "read_tool_calls"]
 
 OPENING: Final = "<tool_call>"
 _CLOSING: Final = "</tool_call>"
+TOOL_CALL_TAGS: Final = (OPENING, _CLOSING)
 _FUNCTION: Final = "<function="
 _FUNCTION_END: Final = "</function>"
 _PARAMETER: Final = "<parameter="
