@@ -19,6 +19,7 @@ __all__ = [
     "bpe_vocabulary",
     "echo_automaton",
     "large_bpe_vocabulary",
+    "lora_adapter",
     "scripted_model",
     "spm_vocabulary",
     "tiny_bert",
@@ -94,11 +95,13 @@ def tiny_llama(
     scale: float = 1.0,
     metadata: Mapping[str, object] | None = None,
     dtype: str = "float32",
+    without: Sequence[str] = (),
 ) -> Path:
     """A random model of the architecture llama that llama.cpp loads; 0.4 MB as it stands.
 
     `tokenizer` is "spm" or "bpe", if no `vocabulary` is given. A larger `scale` makes the logits
     more peaked. `metadata` adds keys or takes the place of them; None as a value leaves one out.
+    `without` names tensors to leave out.
     """
     draw = np.random.default_rng(seed)
     if vocabulary is None:
@@ -127,6 +130,7 @@ def tiny_llama(
             f"blk.{block}.ffn_up.weight": matrix(feed_forward, embedding),
             f"blk.{block}.ffn_down.weight": matrix(embedding, feed_forward),
         }
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in without}
     keys = _llama_keys(embedding, blocks, heads, heads_kv, feed_forward, context)
     merged = {**keys, **vocabulary, **(metadata or {})}
     return write_gguf(path, {k: v for k, v in merged.items() if v is not None}, tensors)
@@ -249,6 +253,39 @@ def with_tokens(
         if isinstance(old, list):
             merged[f"tokenizer.ggml.{key}"] = [*old, *more]
     return merged
+
+
+def lora_adapter(
+    path: Path,
+    targets: Mapping[str, tuple[int, int]] | None = None,
+    *,
+    seed: int = 0,
+    rank: int = 4,
+    gain: float = 1.0,
+    metadata: Mapping[str, object] | None = None,
+    tensors: Mapping[str, Array] | None = None,
+) -> Path:
+    """A random LoRA adapter, by default for what `tiny_llama` has as attention's output.
+
+    `targets` gives rows and columns of the matrices that it changes; a `gain` of zero changes
+    nothing. `metadata` and `tensors` add some or take the place of them, None leaves one out.
+    """
+    draw = np.random.default_rng(seed)
+    factors: dict[str, Array] = {}
+    for name, (rows, columns) in (targets or {"blk.0.attn_output.weight": (64, 64)}).items():
+        a = draw.standard_normal((rank, columns)) / columns**0.5
+        b = draw.standard_normal((rows, rank)) * gain
+        factors |= {f"{name}.lora_a": a.astype("float32"), f"{name}.lora_b": b.astype("float32")}
+    keys: dict[str, object] = {
+        "general.architecture": "llama",
+        "general.type": "adapter",
+        "adapter.type": "lora",
+        "adapter.lora.alpha": float(rank),
+    }
+    merged = {**keys, **(metadata or {})}
+    return write_gguf(
+        path, {k: v for k, v in merged.items() if v is not None}, {**factors, **(tensors or {})}
+    )
 
 
 def tiny_bert(

@@ -130,6 +130,7 @@ Context::Context(const Model& model, const LoopOptions& options, ggml_abort_call
         throw Error(Code::kInvalidArgument, "the model cannot generate text: " +
                                                 model.info().description + " keeps no context");
     }
+    model.adapt(handle_.get());
     llama_attach_threadpool(handle_.get(), pool_.get(), pool_.get());
     batch_.reset(llama_batch_ext_init(handle_.get()));
     find_kind(options);

@@ -94,6 +94,7 @@ class Lane {
         Backend::take_errors();
         handle_.reset(llama_init_from_model(model.handle(), params));
         if (handle_ == nullptr) throw_context_failure();
+        model.adapt(handle_.get());
         memory_ = llama_get_memory(handle_.get());
         tokens_max_ = static_cast<int32_t>(llama_n_ubatch(handle_.get()));
         batch_.reset(llama_batch_ext_init(handle_.get()));

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -89,7 +90,9 @@ std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& 
     if (handle == nullptr) throw_load_failure(path, progress->cancelled.load());
     progress->fraction.store(1.0F);
     try {
-        return std::shared_ptr<Model>(new Model(std::move(handle)));
+        std::shared_ptr<Model> model(new Model(std::move(handle)));
+        for (const std::string& adapter : options.adapters) model->add_adapter(adapter);
+        return model;
     } catch (const std::out_of_range&) {
         // llama.cpp's way to say that a token's text is not what its type says.
         throw Error(Code::kInvalidArgument, path + " has a damaged vocabulary");
@@ -100,6 +103,22 @@ Model::Model(llama_model_ptr handle)
     : handle_(std::move(handle)), vocab_(llama_model_get_vocab(handle_.get())) {
     read_info();
     if (info_.has_vocab) read_vocabulary();
+}
+
+void Model::add_adapter(const std::string& path) {
+    check_readable(path);
+    Backend::take_errors();
+    llama_adapter_lora* adapter = llama_adapter_lora_init(handle_.get(), path.c_str());
+    if (adapter == nullptr) throw_load_failure(path, false);
+    adapters_.push_back(adapter);
+    info_.size_bytes += std::filesystem::file_size(path);
+}
+
+void Model::adapt(llama_context* context) const {
+    if (adapters_.empty()) return;
+    std::vector<llama_adapter_lora*> adapters = adapters_;
+    std::vector<float> scales(adapters.size(), 1.0F);  // a file's alpha says how much
+    llama_set_adapters_lora(context, adapters.data(), adapters.size(), scales.data());
 }
 
 void Model::read_info() {

@@ -32,13 +32,16 @@ struct ModelOptions {
     int32_t num_gpu = -1;   // layers on the GPU; -1: all
     int32_t main_gpu = 0;   // the GPU that holds what is not split
     int32_t use_mmap = -1;  // -1: llama.cpp's choice, 0: read, 1: map
+    // LoRA adapters: GGUF files that have been compared with the model, since llama.cpp aborts over
+    // matrices that it cannot multiply.
+    std::vector<std::string> adapters;
 };
 
 struct ModelInfo {
     std::string description;
     std::string architecture;
     uint64_t parameter_count = 0;
-    uint64_t size_bytes = 0;
+    uint64_t size_bytes = 0;  // of the weights and the adapters
     int32_t num_ctx_train = 0;
     int32_t vocab_size = 0;
     int32_t embedding_size = 0;
@@ -91,15 +94,20 @@ class Model : public Pieces {
     // Throws Error(kInvalidArgument) that says why, unless text can be generated with this model.
     void check_generates() const;
 
+    // Adds the adapters to a context over this model; for good, and before its first decode.
+    void adapt(llama_context* context) const;
+
     llama_model* handle() const { return handle_.get(); }
 
   private:
     explicit Model(llama_model_ptr handle);
+    void add_adapter(const std::string& path);
     void read_info();
     void read_vocabulary();
     std::string text_of(Token token, bool special) const;
 
     llama_model_ptr handle_;
+    std::vector<llama_adapter_lora*> adapters_;  // the handle's own: freed with it
     const llama_vocab* vocab_;
     ModelInfo info_;
     std::string piece_bytes_;           // of all tokens, one behind the other

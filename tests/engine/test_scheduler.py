@@ -68,7 +68,15 @@ class Office:
 
 
 def model(name: str, *, embeds: bool = False) -> Any:
-    return SimpleNamespace(name=SimpleNamespace(display=name), weights=Path(name), embeds=embeds)
+    """`weights+adapter` is a model with an adapter."""
+    files = tuple(map(Path, name.split("+")))
+    return SimpleNamespace(
+        name=SimpleNamespace(display=name),
+        weights=files[0],
+        adapters=files[1:],
+        files=files,
+        embeds=embeds,
+    )
 
 
 async def test_a_model_is_loaded_once_for_many() -> None:
@@ -76,6 +84,15 @@ async def test_a_model_is_loaded_once_for_many() -> None:
     await asyncio.gather(*(office.use() for _ in range(5)))
     assert len(office.loads) == 1
     assert office.names == ["a"]
+
+
+async def test_a_model_with_an_adapter_is_another_one_in_memory() -> None:
+    office = Office()
+    for name in ("a", "a+x", "a", "a+x", "a+x+y"):
+        await office.use(name)
+    assert [(load.path.name, len(load.adapters)) for load in office.loads] == [
+        ("a", 0), ("a", 1), ("a", 2),
+    ]  # fmt: skip
 
 
 async def test_alternating_contexts_reload_once_at_most() -> None:

@@ -18,6 +18,7 @@ from llamawire.engine.store import (
     ModelName,
     ShownModel,
     StoredModel,
+    check_adapter_suits,
     show,
     validate_gguf,
 )
@@ -42,6 +43,15 @@ class ServedModel:
     @property
     def name(self) -> ModelName:
         return self.stored.name
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is loaded; names with the same files share what is in memory."""
+        return (self.weights, *self.adapters)
+
+    @property
+    def adapters(self) -> tuple[Path, ...]:
+        return self.stored.adapters
 
     @property
     def digest(self) -> str:
@@ -105,7 +115,7 @@ class Catalog:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._checked: dict[Path, tuple[int, int]] = {}
+        self._checked: dict[tuple[Path, ...], tuple[tuple[int, int], ...]] = {}
         self._fill_ins: dict[Path, FillIn | None] = {}
 
     def get(self, text: str) -> ServedModel:
@@ -121,16 +131,18 @@ class Catalog:
             fill_in=self._fill_in(stored),
         )
 
-    def check_weights(self, model: ServedModel) -> None:
-        """Validates the file of the weights, once for each state of it; InvalidGguf says why not.
+    def check_files(self, model: ServedModel) -> None:
+        """Validates what is to be loaded, once for each state of it; InvalidGguf says why not.
 
         Before llama.cpp sees a file, whoever put it into the store: a bad header can end a process.
         """
-        stat = model.weights.stat()
-        state = (stat.st_mtime_ns, stat.st_size)
-        if self._checked.get(model.weights) != state:
-            validate_gguf(model.weights, role="model")
-            self._checked[model.weights] = state
+        stats = [path.stat() for path in model.files]
+        state = tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
+        if self._checked.get(model.files) != state:
+            weights = validate_gguf(model.weights, role="model")
+            for path in model.adapters:
+                check_adapter_suits(validate_gguf(path, role="adapter"), weights)
+            self._checked[model.files] = state
 
     def describe(self, text: str) -> ListedModel:
         """The model that `text` names, as a list shows it but with all it can do."""

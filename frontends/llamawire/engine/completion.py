@@ -143,7 +143,7 @@ class Completions:
         """Loads a model and restarts its keep-alive."""
         model = await self._model(name)
         async with self._scheduler.lease(model, self._options(model, given), keep_alive_s):
-            found = [m for m in self._scheduler.loaded() if m.model.weights == model.weights]
+            found = [m for m in self._scheduler.loaded() if m.model.files == model.files]
         return found[0]
 
     async def unload(self, name: str) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llamawire.engine.catalog import Catalog, ServedModel
-from llamawire.engine.errors import InvalidArgument, NotImplementedYet, Unsupported
+from llamawire.engine.errors import InvalidArgument, Unsupported
 from llamawire.engine.options import Options, resolve
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.settings import Settings
@@ -177,8 +177,6 @@ def check_count(name: str, count: int) -> None:
 
 def check_embeds(asked: str, model: ServedModel, capability: str) -> None:
     """Before the load, since a model that generates would be loaded with a decode loop."""
-    if model.stored.adapters:
-        raise NotImplementedYet("a model with adapters")
     if not model.embeds or (capability == "rerank") != model.ranks:
         raise Unsupported(asked, model.name.full, capability)
 

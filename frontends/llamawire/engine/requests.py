@@ -73,12 +73,8 @@ def check(request: Request, model: ServedModel) -> None:
     check_thinking_budget(request)
     if request.top_logprobs is not None and not 0 <= request.top_logprobs <= TOP_LOGPROBS_MAX:
         raise InvalidArgument(f"logprobs.top must be 0 to {TOP_LOGPROBS_MAX}", field="logprobs.top")
-    for name, is_given in (
-        ("a model with adapters", model.stored.adapters),
-        ("images", has_images(request)),
-    ):
-        if is_given:
-            raise NotImplementedYet(name)
+    if has_images(request):
+        raise NotImplementedYet("images")
 
 
 def wanted_capabilities(request: Request) -> list[tuple[str, bool]]:

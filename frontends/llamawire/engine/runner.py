@@ -63,6 +63,8 @@ class LoadSettings:
     queue_max: int
     embeds: bool = False
     """Loaded to embed, without a decode loop."""
+    adapters: tuple[Path, ...] = ()
+    """LoRA adapters over the weights, all of them for every request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,4 +424,5 @@ def load_message(settings: LoadSettings, build_id: str) -> pb.LoadRequest:
         prefill_budget_ms=settings.prefill_budget_ms,
         queue_max=settings.queue_max,
         embeds=settings.embeds,
+        adapters=map(str, settings.adapters),
     )

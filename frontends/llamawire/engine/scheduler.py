@@ -1,6 +1,6 @@
 """Which models are in memory, and for how long.
 
-A model is keyed by its weights, so two names of one file share a worker. A request leases the slot
+A model is keyed by its files, so two names of the same share a worker. A request leases the slot
 of its model; the last lease given back starts the keep-alive clock. One model is loaded at a
 time, in a task of its own that the waiting requests share: it is cancelled only when all of them
 have gone.
@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from llamawire.engine.catalog import ServedModel
@@ -36,6 +37,10 @@ LOAD_CRASHES_MAX = 1024
 
 AUTOMATIC = {"num_gpu": -1, "main_gpu": 0, "use_mmap": None, "num_thread": 0, "numa": False}
 """What these options are where a request does not say."""
+
+
+Files = tuple[Path, ...]
+"""What a model in memory is known by."""
 
 
 class MakeRunner(Protocol):
@@ -101,17 +106,17 @@ class Scheduler:
         settings: Settings,
         make_runner: MakeRunner,
         *,
-        check_weights: Callable[[ServedModel], None] = lambda model: None,
+        check_files: Callable[[ServedModel], None] = lambda model: None,
         on_serving: Callable[[ServedModel, bool], None] = lambda model, serving: None,
     ) -> None:
         self._settings = settings
         self._make_runner = make_runner
-        self._check_weights = check_weights
+        self._check_files = check_files
         self._on_serving = on_serving
-        self._slots: dict[str, Slot] = {}
+        self._slots: dict[Files, Slot] = {}
         self._one_load = asyncio.Lock()
-        self._loads: dict[tuple[str, LoadSettings], Load] = {}
-        self._load_crashes: dict[str, LoadCrashes] = {}
+        self._loads: dict[tuple[Files, LoadSettings], Load] = {}
+        self._load_crashes: dict[Files, LoadCrashes] = {}
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -142,7 +147,7 @@ class Scheduler:
 
     async def unload(self, model: ServedModel) -> bool:
         """Unloads as soon as the running requests end; whether it was in memory."""
-        slot = self._slots.get(key_of(model))
+        slot = self._slots.get(model.files)
         if slot is None:
             return False
         slot.keep_alive_s = 0.0
@@ -188,6 +193,7 @@ class Scheduler:
         settings = self._settings
         return LoadSettings(
             path=model.weights,
+            adapters=model.adapters,
             num_ctx=options.num_ctx,
             num_batch=options.num_batch,
             num_parallel=1 if model.embeds else settings.num_parallel,
@@ -207,7 +213,7 @@ class Scheduler:
         while True:
             if self._closed:
                 raise ShuttingDown
-            slot = self._slots.get(key_of(model))
+            slot = self._slots.get(model.files)
             if slot is not None and not slot.is_leaving and slot.satisfies(wanted):
                 return slot
             if self._waiting >= self._settings.max_queue:
@@ -222,7 +228,7 @@ class Scheduler:
 
     async def _load_shared(self, model: ServedModel, wanted: LoadSettings) -> Slot:
         """Joins the load that is under way for the same thing, or starts one."""
-        key = (key_of(model), wanted)
+        key = (model.files, wanted)
         load = self._loads.get(key)
         if load is None:
             load = self._loads[key] = Load(asyncio.create_task(self._load(model, wanted)))
@@ -237,7 +243,7 @@ class Scheduler:
                 load.task.cancel()
 
     async def _load(self, model: ServedModel, wanted: LoadSettings) -> Slot:
-        key = key_of(model)
+        key = model.files
         self._crashes(key).check(model.name.display)
         async with self._one_load:
             slot = self._slots.get(key)
@@ -248,7 +254,7 @@ class Scheduler:
                 slot.is_leaving = True
                 await slot.idle.wait()
                 await self._remove(slot)
-            await asyncio.to_thread(self._check_weights, model)
+            await asyncio.to_thread(self._check_files, model)
             await self._make_room()
             runner = self._make_runner(model, wanted, self._keeper(model))
             await runner.load()
@@ -260,7 +266,7 @@ class Scheduler:
             return slot
 
     def _keeper(self, model: ServedModel) -> Keeper:
-        key = key_of(model)
+        key = model.files
 
         def is_leased() -> bool:
             slot = self._slots.get(key)
@@ -273,7 +279,7 @@ class Scheduler:
             load_crashes=self._crashes(key),
         )
 
-    def _crashes(self, key: str) -> LoadCrashes:
+    def _crashes(self, key: Files) -> LoadCrashes:
         """The record of a model's crashes, which outlives its time in memory."""
         if key not in self._load_crashes:
             if len(self._load_crashes) >= LOAD_CRASHES_MAX:
@@ -314,13 +320,13 @@ class Scheduler:
         slot.is_leaving = True
         if slot.timer is not None:
             slot.timer.cancel()
-        key = key_of(slot.model)
+        key = slot.model.files
         if self._slots.get(key) is slot:
             del self._slots[key]
             self._on_serving(slot.model, True)  # not in memory, but it can be served
         await slot.runner.close()
 
-    def _forget_dead(self, key: str) -> None:
+    def _forget_dead(self, key: Files) -> None:
         slot = self._slots.pop(key, None)
         if slot is None:
             return
@@ -337,10 +343,6 @@ class Load:
 
     task: asyncio.Task[Slot]
     waiters: int = 0
-
-
-def key_of(model: ServedModel) -> str:
-    return str(model.weights)
 
 
 def merged(wanted: LoadSettings, loaded: LoadSettings) -> LoadSettings:

@@ -80,7 +80,7 @@ class Server:
         self._scheduler = Scheduler(
             settings,
             self._make_runner,
-            check_weights=catalog.check_weights,
+            check_files=catalog.check_files,
             on_serving=self._on_serving,
         )
         completions = Completions(catalog, self._scheduler, settings)

@@ -71,6 +71,7 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
             num_gpu=request.num_gpu,
             main_gpu=request.main_gpu,
             use_mmap=request.use_mmap if request.HasField("use_mmap") else None,
+            adapters=request.adapters,
             progress=progress,
         )
         if request.embeds:

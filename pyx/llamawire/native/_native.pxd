@@ -164,6 +164,7 @@ cdef extern from "llamawire/model.h" namespace "llamawire" nogil:
         int32_t num_gpu
         int32_t main_gpu
         int32_t use_mmap
+        vector[string] adapters
 
     cdef cppclass ModelInfo:
         string description

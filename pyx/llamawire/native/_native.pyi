@@ -70,13 +70,16 @@ class Model:
         num_gpu: int = -1,
         main_gpu: int = 0,
         use_mmap: bool | None = None,
+        adapters: Iterable[str | PathLike[str]] = (),
         progress: LoadProgress | None = None,
     ) -> Model:
         """Load `path`, a GGUF file that the store has validated.
 
         num_gpu is the number of layers on the GPU, -1 for all. use_mmap None lets llama.cpp
-        choose. INVALID_ARGUMENT: no such file, or not a model llama.cpp can run;
-        RESOURCE_EXHAUSTED: out of memory; CANCELLED: `progress.cancel()` was called.
+        choose. `adapters` are LoRA adapters, GGUF files that the store has compared with this
+        model; each counts in every loop and embedder over it. INVALID_ARGUMENT: no such file, or
+        not a model llama.cpp can run; RESOURCE_EXHAUSTED: out of memory; CANCELLED:
+        `progress.cancel()` was called.
         """
 
     @property

@@ -140,7 +140,8 @@ cdef class Model:
     cdef shared_ptr[CppModel] handle
 
     def __cinit__(
-        self, path, *, num_gpu=-1, main_gpu=0, use_mmap=None, LoadProgress progress=None
+        self, path, *, num_gpu=-1, main_gpu=0, use_mmap=None, adapters=(),
+        LoadProgress progress=None,
     ):
         cdef string file = os.fsencode(path)
         cdef ModelOptions options
@@ -150,6 +151,8 @@ cdef class Model:
         options.num_gpu = int32(num_gpu)
         options.main_gpu = int32(main_gpu)
         options.use_mmap = choice(use_mmap)
+        for adapter in adapters:
+            options.adapters.push_back(os.fsencode(adapter))
         with nogil:
             self.handle = CppModel.load(file, options, watched)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gguf_files import tiny_llama, write_gguf
+from gguf_files import lora_adapter, tiny_llama
 from llamawire.engine.store import (
     BoxModel,
     CreateRequest,
@@ -94,8 +94,7 @@ def test_the_folder_wins_over_the_box(boxed: Library) -> None:
 
 
 def test_an_adapter_goes_with_the_model_in_the_box(boxed: Library, tmp_path: Path) -> None:
-    lora = {"general.architecture": "llama", "general.type": "adapter"}
-    adapter = boxed.blobs.put(write_gguf(tmp_path / "a", lora).read_bytes()).digest
+    adapter = boxed.blobs.put(lora_adapter(tmp_path / "a").read_bytes()).digest
     request = CreateRequest("mine", base="tiny", adapters={"a.gguf": adapter})
     list(create(boxed, request, lambda text: None))
     model = boxed.get(ModelName.parse("mine"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gguf_files import tiny_llama, write_gguf
+from gguf_files import lora_adapter, tiny_llama, write_gguf
 from llamawire.engine.store import (
     BlobNotFound,
     CreateError,
@@ -278,8 +278,7 @@ def test_files_are_classified_by_what_they_say(
     weights = upload(library, tiny_llama(tmp_path / "w"))
     clip = {"general.architecture": "clip", "clip.has_vision_encoder": True}
     projector = upload(library, write_gguf(tmp_path / "p", clip))
-    lora = {"general.architecture": "llama", "general.type": "adapter"}
-    adapter = upload(library, write_gguf(tmp_path / "a", lora))
+    adapter = upload(library, lora_adapter(tmp_path / "a"))
     files = {"w.gguf": weights, "a/mmproj.gguf": projector}
     lines = make("a", files=files, adapters={"lora.gguf": adapter})
     assert lines.count("parsing GGUF") == 3

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gguf_files import echo_automaton, spm_vocabulary, tiny_llama, write_gguf
+from gguf_files import echo_automaton, lora_adapter, spm_vocabulary, tiny_llama, write_gguf
 from llamawire.engine.store import InvalidGguf, read_gguf, validate_gguf
 
 ONE = np.ones(8, np.float32)
@@ -119,7 +119,7 @@ def test_what_llama_cpp_can_bear_is_let_through(
 def test_only_models_are_asked_for_blocks_and_heads(tmp_path: Path) -> None:
     keys: dict[str, object] = {"general.architecture": "llama", "llama.block_count": 0}
     assert "block_count" in refusal(write_gguf(tmp_path / "m", keys))
-    adapter = write_gguf(tmp_path / "a", {**keys, "general.type": "adapter"})
+    adapter = lora_adapter(tmp_path / "a", metadata=keys)
     assert validate_gguf(adapter).role == "adapter"
     with pytest.raises(InvalidGguf, match="block_count"):
         validate_gguf(adapter, role="model")

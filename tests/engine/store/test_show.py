@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gguf_files import Typed, spm_vocabulary, tiny_llama, write_gguf
+from gguf_files import Typed, lora_adapter, spm_vocabulary, tiny_llama, write_gguf
 from llamawire import modelfile
 from llamawire.engine.store import (
     ConfigBlob,
@@ -43,11 +43,10 @@ def shown(library: Library, name: str = "a", **options: object) -> ShownModel:
 def full(library: Library, make: Make, tmp_path: Path) -> dict[str, Path]:
     """The model `a`, which has one of everything; gives the paths of its files."""
     clip = {"general.architecture": "clip", "clip.has_vision_encoder": True, "general.name": "p"}
-    lora = {"general.architecture": "llama", "general.type": "adapter"}
     digests = {
         "weights": upload(library, tiny_llama(tmp_path / "w")),
         "projector": upload(library, write_gguf(tmp_path / "p", clip)),
-        "adapter": upload(library, write_gguf(tmp_path / "l", lora)),
+        "adapter": upload(library, lora_adapter(tmp_path / "l")),
     }
     make(
         "a",

@@ -9,8 +9,14 @@ from llamawire.engine.store.blobs import normalize_digest
 from llamawire.engine.store.chat_template import DetectTemplate, NamedTemplate, chat_template
 from llamawire.engine.store.create_request import Progress, is_clean_path, unsupported
 from llamawire.engine.store.create_split import Shard, merged, shard_of
-from llamawire.engine.store.errors import CreateError, ModelNotFound
-from llamawire.engine.store.gguf import Gguf, is_gguf, read_gguf, validate_gguf
+from llamawire.engine.store.errors import CreateError, InvalidGguf, ModelNotFound
+from llamawire.engine.store.gguf import (
+    Gguf,
+    check_adapter_suits,
+    is_gguf,
+    read_gguf,
+    validate_gguf,
+)
 from llamawire.engine.store.layers import decode_parameters
 from llamawire.engine.store.library import Library
 from llamawire.engine.store.manifest import (
@@ -139,8 +145,17 @@ def add_adapters(
             raise unsupported(f'split GGUF "{path}" cannot be an adapter; merge it first')
         if file.layer.media_type != ADAPTER:
             raise CreateError(f'"{path}" is not an adapter')
+        if parts.weights is not None:
+            _check_suits(path, file.gguf, parts.weights)
         parts = parts.with_layer(file.layer, file.gguf)
     return parts
+
+
+def _check_suits(path: str, adapter: Gguf, weights: Gguf) -> None:
+    try:
+        check_adapter_suits(adapter, weights)
+    except InvalidGguf as error:
+        raise CreateError(f'"{path}" does not suit the model: {error}') from error
 
 
 def _may_be_gguf(library: Library, path: str, digest: str) -> bool:

@@ -1,5 +1,6 @@
 """GGUF files: what their headers say, and whether llama.cpp may see them."""
 
+from llamawire.engine.store.gguf.adapter import check_adapter_suits
 from llamawire.engine.store.gguf.cache import GgufCache
 from llamawire.engine.store.gguf.header import (
     Gguf,
@@ -21,6 +22,7 @@ __all__ = [
     "GgufValue",
     "KeyPlace",
     "TensorInfo",
+    "check_adapter_suits",
     "human_count",
     "is_gguf",
     "read_gguf",

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from llamawire.engine.store.errors import InvalidGguf
+from llamawire.engine.store.gguf.adapter import check_adapter
 from llamawire.engine.store.gguf.header import Gguf, GgufArray
 from llamawire.engine.store.gguf.reader import read_gguf
 from llamawire.engine.store.gguf.tables import STRING
@@ -51,10 +52,13 @@ def validate_gguf(path: Path, role: str | None = None) -> Gguf:
     _check_format(gguf)
     _check_metadata(gguf)
     _check_tensors(gguf)
-    if (role or gguf.role) == "model":
+    role = role or gguf.role
+    if role == "model":
         _check_blocks(gguf)
         _check_heads(gguf)
         _check_experts(gguf)
+    if role == "adapter":
+        check_adapter(gguf)
     _check_vocabulary(gguf)
     return gguf
 
