@@ -24,6 +24,7 @@ __all__ = [
     "spm_vocabulary",
     "tiny_bert",
     "tiny_llama",
+    "tiny_projector",
     "with_tokens",
     "wpm_vocabulary",
     "write_gguf",
@@ -360,6 +361,65 @@ def tiny_bert(
     merged = {**keys, **vocabulary, **(metadata or {})}
     return write_gguf(
         path, {k: v for k, v in merged.items() if v is not None}, {**weights, **(tensors or {})}
+    )
+
+
+def tiny_projector(
+    path: Path,
+    *,
+    seed: int = 0,
+    embedding: int = 64,
+    width: int = 16,
+    image_size: int = 16,
+    patch_size: int = 8,
+    metadata: Mapping[str, object] | None = None,
+    tensors: Mapping[str, Array | None] | None = None,
+) -> Path:
+    """A random projector without transformer blocks that mtmd loads; 34 KB as it stands.
+
+    `embedding` is that of the language model; a picture becomes (image_size / patch_size)^2
+    embeddings, 4 as it stands. `metadata` and `tensors` add some or take the place of them; None
+    leaves one out.
+    """
+    draw = np.random.default_rng(seed)
+    patches = (image_size // patch_size) ** 2
+
+    def matrix(*shape: int, gain: float = 1.0) -> Array:
+        values: Array = draw.standard_normal(shape) * gain / np.prod(shape[1:]) ** 0.5
+        return values.astype("float32")
+
+    weights: dict[str, Array | None] = {
+        "v.patch_embd.weight": matrix(width, 3, patch_size, patch_size, gain=4.0),
+        "v.position_embd.weight": matrix(patches, width),
+        "mm.0.weight": matrix(embedding, width, gain=2.0),
+        "mm.0.bias": np.zeros(embedding, "float32"),
+        "mm.2.weight": matrix(embedding, embedding, gain=8.0),
+        "mm.2.bias": np.zeros(embedding, "float32"),
+    }
+    keys: dict[str, object] = {
+        "general.architecture": "clip",
+        "general.type": "mmproj",
+        "general.name": "tiny projector",
+        "general.file_type": 0,
+        "clip.has_vision_encoder": True,
+        "clip.projector_type": "mlp",
+        "clip.vision.image_size": image_size,
+        "clip.vision.patch_size": patch_size,
+        "clip.vision.embedding_length": width,
+        "clip.vision.feed_forward_length": 32,
+        "clip.vision.block_count": 0,
+        "clip.vision.attention.head_count": 2,
+        "clip.vision.projection_dim": embedding,
+        "clip.vision.attention.layer_norm_epsilon": 1e-5,
+        "clip.vision.image_mean": [0.5, 0.5, 0.5],
+        "clip.vision.image_std": [0.5, 0.5, 0.5],
+    }
+    merged = {**keys, **(metadata or {})}
+    held = {**weights, **(tensors or {})}
+    return write_gguf(
+        path,
+        {k: v for k, v in merged.items() if v is not None},
+        {k: v for k, v in held.items() if v is not None},
     )
 
 

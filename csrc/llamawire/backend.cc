@@ -17,6 +17,7 @@
 #endif
 
 #include "error.h"
+#include "image.h"
 
 // LLAMAWIRE_BUILD_ID, LLAMAWIRE_LLAMA_COMMIT and LLAMAWIRE_BASELINE_V3 come from CMake.
 
@@ -169,6 +170,7 @@ void Backend::start() {
         setenv("GGML_NO_BACKTRACE", "1", 1);
         for (const char* name : kUnwanted) unsetenv(name);
         llama_log_set(on_log, nullptr);
+        set_image_log(on_log);
         llama_backend_init();
     });
 }

@@ -143,7 +143,8 @@ llama_context_params Context::params(const Model& model, const LoopOptions& opti
         throw Error(Code::kResourceExhausted, "num_ctx x num_parallel is beyond 2147483647 tokens");
     }
     const int32_t unit = Backend::has_gpu() ? kUnitGpu : kUnitCpu;
-    const int32_t ubatch = round_up(std::max(unit, options.num_parallel), unit);
+    const int32_t ubatch =
+        round_up(std::max({unit, options.num_parallel, options.image_chunk_max}), unit);
     params.n_ctx = static_cast<uint32_t>(cells);
     params.n_seq_max = static_cast<uint32_t>(options.num_parallel);
     params.n_ubatch = static_cast<uint32_t>(ubatch);
@@ -192,6 +193,20 @@ int32_t Context::add(int32_t stream, Token token, int32_t position, bool wants_l
     llama_batch_ext_set_pos(batch_.get(), index, &position);
     if (wants_logits) llama_batch_ext_set_output_logits(batch_.get(), index, true);
     return index;
+}
+
+int32_t Context::add_embedding(int32_t stream, const float* embedding, int32_t width,
+                               int32_t position, bool wants_logits) {
+    const int32_t index =
+        llama_batch_ext_add_embd(batch_.get(), stream, {embedding, 1, static_cast<size_t>(width)});
+    assert(index >= 0);
+    llama_batch_ext_set_pos(batch_.get(), index, &position);
+    if (wants_logits) llama_batch_ext_set_output_logits(batch_.get(), index, true);
+    return index;
+}
+
+void Context::set_causal(bool is_causal) {
+    llama_set_causal_attn(handle_.get(), is_causal);
 }
 
 // llama.cpp's functions let exceptions through; behind one, nothing is known of the cache.

@@ -57,6 +57,11 @@ class Context {
     void begin_batch();
     // The entry's index, which `logits` takes.
     int32_t add(int32_t stream, Token token, int32_t position, bool wants_logits);
+    // An entry that is given as an embedding, `width` numbers; a batch holds tokens or embeddings.
+    int32_t add_embedding(int32_t stream, const float* embedding, int32_t width, int32_t position,
+                          bool wants_logits);
+    // Whether an entry sees only those before it; not, for some images. True to begin with.
+    void set_causal(bool is_causal);
     Outcome decode();
     void wait();  // until a GPU is done
     // Waits for the computation if need be. Valid, and the caller's to change, until the next

@@ -80,7 +80,7 @@ void Loop::close() {
 void Loop::submit(JobRequest request) {
     JobOptions& options = request.options;
     options.check_and_resolve(options_);
-    model_->check_tokens(request.prompt.data(), request.prompt.size());
+    check_prompt(request);
     model_->check_tokens(request.generated.data(), request.generated.size());
     if (request.prompt.empty()) throw Error(Code::kInvalidArgument, "the prompt has no tokens");
     if (request.prompt.size() >= static_cast<size_t>(options.num_ctx)) {
@@ -95,6 +95,22 @@ void Loop::submit(JobRequest request) {
         for (Token token : request.generated) request.constraint->accept(token);
     }
     queue_.submit(std::make_unique<JobRequest>(std::move(request)));
+}
+
+void Loop::check_prompt(const JobRequest& request) const {
+    check_images(request.prompt, request.images, model_->info().embedding_input_size);
+    for (const ImageSpan& span : request.images) {
+        if (span.image->is_causal() || span.image->longest_chunk() <= options_.image_chunk_max) {
+            continue;
+        }
+        throw Error(Code::kInvalidArgument,
+                    "an image gives " + std::to_string(span.image->longest_chunk()) +
+                        " embeddings at once, and at most " +
+                        std::to_string(options_.image_chunk_max) + " can be computed");
+    }
+    for (const Token& id : request.prompt) {
+        if (!is_placeholder(id)) model_->check_tokens(&id, 1);
+    }
 }
 
 LoopStats Loop::stats() const {
@@ -332,13 +348,14 @@ bool Loop::prefill_chunk(const Chunk& chunk) {
     const std::vector<Token>& context = row.sequence.context();
     const auto size = static_cast<int32_t>(context.size());
     context_.begin_batch();
-    int32_t last = 0;
-    for (int32_t i = chunk.begin; i < chunk.end; ++i) {
-        last = context_.add(chunk.stream, context[i], i, i == size - 1);
-    }
+    const int32_t last = add_entries(chunk);
+    const Image* const image = image_at(chunk);
+    const bool is_causal = image == nullptr || image->is_causal();
     const auto start = Clock::now();
     call_streams_.assign(1, chunk.stream);
+    if (!is_causal) context_.set_causal(false);
     const Outcome outcome = call();
+    if (!is_causal) context_.set_causal(true);
     if (outcome != Outcome::kDone) {
         handle_failure(outcome);
         return false;
@@ -352,6 +369,30 @@ bool Loop::prefill_chunk(const Chunk& chunk) {
     outputs_.assign(1, {chunk.stream, last});
     sample_outputs();
     return true;
+}
+
+// The image that a chunk is part of; null: it is of tokens.
+const Image* Loop::image_at(const Chunk& chunk) const {
+    const Sequence& sequence = rows_.at(chunk.stream)->sequence;
+    if (!is_placeholder(sequence.context()[chunk.begin])) return nullptr;
+    return sequence.image_at(chunk.begin).image.get();
+}
+
+// Puts a chunk into the batch; the index of its last entry.
+int32_t Loop::add_entries(const Chunk& chunk) {
+    const Sequence& sequence = rows_.at(chunk.stream)->sequence;
+    const std::vector<Token>& context = sequence.context();
+    const Image* const image = image_at(chunk);
+    const int32_t offset = image == nullptr ? 0 : sequence.image_at(chunk.begin).begin;
+    const auto size = static_cast<int32_t>(context.size());
+    int32_t last = 0;
+    for (int32_t i = chunk.begin; i < chunk.end; ++i) {
+        const bool wants_logits = i == size - 1;
+        last = image == nullptr ? context_.add(chunk.stream, context[i], i, wants_logits)
+                                : context_.add_embedding(chunk.stream, image->embedding(i - offset),
+                                                         image->width(), i, wants_logits);
+    }
+    return last;
 }
 
 // ---- a call and what comes of it --------------------------------------------

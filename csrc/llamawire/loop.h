@@ -11,6 +11,10 @@
 //      budget to keep, but the calls stay short so that commands are seen;
 //   5. publish: all events of the turn as one batch, one wake-up.
 //
+// An image of a prompt has been encoded before its job is submitted (image.h); the loop decodes the
+// embeddings as it does tokens, in chunks under the same budget. Where embeddings see those behind
+// them too, a chunk of them is one call.
+//
 // Rows do not share a fate. What goes wrong with one (a logit that is not finite, no cells) is that
 // row's event. A grammar is compiled at submit, off the loop's thread, and a row whose grammar takes
 // too long for a token fails. When llama.cpp loses the cache (its answer below -1, or an exception), every row is
@@ -119,6 +123,8 @@ class Loop {
     };
 
     static bool on_node(void* loop);  // llama.cpp's abort callback
+    void check_prompt(const JobRequest& request) const;
+
     void run();
     bool turn();  // false: closed
     bool is_idle() const;
@@ -139,6 +145,8 @@ class Loop {
 
     void prefill_prompts();
     bool prefill_chunk(const Chunk& chunk);
+    const Image* image_at(const Chunk& chunk) const;
+    int32_t add_entries(const Chunk& chunk);
 
     Outcome call();
     void handle_failure(Outcome outcome);

@@ -131,6 +131,7 @@ void Model::read_info() {
     info_.size_bytes = llama_model_size(model);
     info_.num_ctx_train = llama_model_n_ctx_train(model);
     info_.embedding_size = llama_model_n_embd(model);
+    info_.embedding_input_size = llama_model_n_embd_inp(model);
     info_.layer_count = llama_model_n_layer(model);
     info_.has_encoder = llama_model_has_encoder(model);
     info_.has_decoder = llama_model_has_decoder(model);

@@ -45,6 +45,7 @@ struct ModelInfo {
     int32_t num_ctx_train = 0;
     int32_t vocab_size = 0;
     int32_t embedding_size = 0;
+    int32_t embedding_input_size = 0;  // what stands in a token's place: an image's has this width
     int32_t layer_count = 0;
     bool adds_bos = false;
     bool adds_eos = false;

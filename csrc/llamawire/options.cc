@@ -46,6 +46,8 @@ void LoopOptions::check() const {
     require(num_thread >= 0, "num_thread", "0 (automatic) or greater");
     require(queue_max >= 0, "queue_max", "0 or greater");
     require(prefill_budget_ms >= 0, "prefill_budget_ms", "0 or greater");
+    require(image_chunk_max >= 0 && image_chunk_max <= kImageChunkMax, "image_chunk_max",
+            "between 0 and " + std::to_string(kImageChunkMax));
     static const char* const kTypes[] = {"f32",  "f16",  "bf16", "q8_0",
                                          "q5_1", "q5_0", "q4_1", "q4_0"};
     require(std::find(std::begin(kTypes), std::end(kTypes), kv_cache_type) != std::end(kTypes),

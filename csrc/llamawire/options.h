@@ -11,11 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "image_span.h"
+#include "token.h"
+
 namespace llamawire {
 
 class Constraint;
-
-using Token = int32_t;
 
 // llama.cpp numbers its sequences below this (LLAMA_MAX_SEQ).
 constexpr int32_t kParallelMax = 256;
@@ -25,6 +26,7 @@ constexpr int32_t kTopLogprobsMax = 20;
 constexpr size_t kMarksMax = 64;
 constexpr size_t kMarkBytesMax = 256;      // of a mark, and of a tag around thinking
 constexpr size_t kThinkingEndingMax = 64;  // tokens
+constexpr int32_t kImageChunkMax = 16384;
 
 struct LoopOptions {
     int32_t num_parallel = 4;  // rows decoded at the same time, each with a KV stream of its own
@@ -36,6 +38,8 @@ struct LoopOptions {
     std::string kv_cache_type = "f16";  // f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0
     bool kv_unified = false;            // one pool of cells for all rows instead of one each
     int32_t prefill_budget_ms = 50;     // prefill between two decode steps, while rows decode
+    // Embeddings of an image that see those behind them too: so many are computed in one piece.
+    int32_t image_chunk_max = 0;
 
     // For tests: called before each llama_decode with the rows in it; a code other than 0 is taken
     // for llama_decode's answer, and the call is left out.
@@ -105,8 +109,9 @@ struct JobOptions {
 struct JobRequest {
     uint64_t job_id = 0;
     std::vector<Token> prompt;
-    std::vector<Token> generated;  // by the worker that died, in order
-    uint64_t emitted_bytes = 0;    // of text that reached the reader before it died
+    std::vector<ImageSpan> images;  // of the prompt, in order; see image_span.h
+    std::vector<Token> generated;   // by the worker that died, in order
+    uint64_t emitted_bytes = 0;     // of text that reached the reader before it died
     JobOptions options;
     std::shared_ptr<Constraint> constraint;  // of options.grammar; the loop makes it at submit
 };

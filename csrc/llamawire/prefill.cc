@@ -79,10 +79,10 @@ int32_t Prefill::shared(const Row& leader, const Row& row) const {
     const std::vector<Token>& context = row.sequence.context();
     const int32_t common = std::min(common_prefix(leader.sequence.context(), context),
                                     static_cast<int32_t>(context.size()) - 1);
-    if (!row.sequence.options().reproducible) return common;
+    if (!row.sequence.options().reproducible) return chunk_begin(context, common);
     // What others compute may be cut finer than in units.
     if (!leader.sequence.options().reproducible || leader.unit != row.unit) return 0;
-    return common - common % row.unit;
+    return cut_point(context, common, row.unit);
 }
 
 bool Prefill::has_leader(const Row& row) const {
@@ -151,8 +151,13 @@ Chunk Prefill::chunk(int32_t stream, nanoseconds left, bool rows_decode) const {
     const bool is_cut_fine = rows_decode && fitting < row.unit && !options.reproducible;
     const int32_t piece = is_cut_fine ? piece_of(row.unit) : row.unit;
     const int32_t wanted = std::clamp(fitting, piece, std::max(options.num_batch, piece));
-    const auto size = static_cast<int32_t>(row.sequence.context().size());
-    return {stream, begin, chunk_end(begin, size, piece, wanted)};
+    const std::vector<Token>& context = row.sequence.context();
+    const int32_t end = run_end(context, begin);
+    if (is_placeholder(context[begin]) && !row.sequence.image_at(begin).image->is_causal()) {
+        return {stream, begin, end};
+    }
+    const bool is_behind_image = !row.sequence.images().empty() && begin % piece != 0;
+    return {stream, begin, chunk_end(begin, end, piece, is_behind_image ? 0 : wanted)};
 }
 
 // Small pieces say little about the speed of large ones.

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "image_span.h"
+
 namespace llamawire {
 
 namespace {
@@ -32,9 +34,9 @@ int32_t PrefixCache::reusable(const Stream& stream, const PlacementRequest& requ
     if (!request.reuse) return 0;
     const int32_t most = static_cast<int32_t>(request.context.size()) - 1;
     const int32_t common = std::min(common_prefix(stream.tokens, request.context), most);
-    if (!request.reproducible) return common;
+    if (!request.reproducible) return chunk_begin(request.context, common);
     if (stream.unit != request.unit) return 0;
-    return round_down(std::min(common, stream.exact), request.unit);
+    return cut_point(request.context, std::min(common, stream.exact), request.unit);
 }
 
 std::vector<int32_t> PrefixCache::eligible(bool dense) const {
@@ -125,7 +127,12 @@ void PrefixCache::prefilled(int32_t id, const std::vector<Token>& context, int32
     Stream& stream = at(id);
     const auto begin = static_cast<int32_t>(stream.tokens.size());
     if (begin == 0) stream.unit = unit;
-    if (begin == stream.exact && unit == stream.unit) stream.exact = round_down(end, unit);
+    const bool is_regular = end == static_cast<int32_t>(context.size()) || end % unit == 0 ||
+                            cut_point(context, end, unit) == end;
+    if (begin == stream.regular && unit == stream.unit && is_regular) {
+        stream.regular = end;
+        stream.exact = cut_point(context, end, unit);
+    }
     stream.tokens.insert(stream.tokens.end(), context.begin() + begin, context.begin() + end);
 }
 
@@ -135,15 +142,17 @@ void PrefixCache::decoded(int32_t stream, Token token) {
 
 void PrefixCache::cut(int32_t id, int32_t size) {
     Stream& stream = at(id);
+    if (size < stream.exact) stream.exact = cut_point(stream.tokens, size, stream.unit);
+    stream.regular = stream.exact;
     stream.tokens.resize(static_cast<size_t>(size));
-    if (size < stream.exact) stream.exact = round_down(size, stream.unit);
 }
 
 void PrefixCache::shifted(int32_t id, int32_t keep, int32_t discard) {
     Stream& stream = at(id);
+    if (keep < stream.exact) stream.exact = cut_point(stream.tokens, keep, stream.unit);
+    stream.regular = stream.exact;
     const auto first = stream.tokens.begin() + keep;
     stream.tokens.erase(first, first + discard);
-    if (keep < stream.exact) stream.exact = round_down(keep, stream.unit);
 }
 
 void PrefixCache::moved(int32_t from, int32_t to) {

@@ -20,6 +20,11 @@
 // first logits, are then bit for bit those of a cold run. Tokens that were generated (computed one
 // by one) and tokens that a context shift moved are never exact.
 //
+// Images (image_span.h). One call computes tokens or embeddings, so a prefill is cut where they meet
+// as well, and the first piece behind such a cut ends at the next multiple of the unit. These cuts
+// are a function of the ids too, so all of the above holds with them; a reuse never ends within a
+// chunk of embeddings.
+//
 // Other jobs take over the whole common prefix, generated tokens too: a chat's next turn computes
 // only what is new. Their text may differ from a cold run in the way said above.
 //
@@ -57,7 +62,8 @@ int32_t common_prefix(const std::vector<Token>& a, const std::vector<Token>& b);
 struct Stream {
     std::vector<Token> tokens;  // at positions 0, 1, 2 …
     int32_t unit = 0;           // in which the exact ones were computed
-    int32_t exact = 0;          // tokens in whole units that a cold run computes alike
+    int32_t exact = 0;          // tokens up to a cut that a cold run computes alike
+    int32_t regular = 0;        // where the last call of a prefill ended that has been exact so far
     bool busy = false;
     uint64_t last_used = 0;
 };

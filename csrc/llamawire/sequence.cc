@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <limits>
 
 namespace llamawire {
@@ -32,9 +33,12 @@ Sequence::Sequence(JobRequest request, const Pieces& pieces, bool can_shift, boo
       generated_max_(generated_limit(request_.options, shifts_)),
       keep_(kept_in_front(request_, adds_bos)),
       context_(request_.prompt),
+      images_(std::move(request_.images)),
       text_(request_.options.stop, request_.emitted_bytes),
       thinking_(request_.options.thinking) {
-    history_ = std::move(request_.prompt);
+    std::copy_if(request_.prompt.begin(), request_.prompt.end(), std::back_inserter(history_),
+                 [](Token id) { return !is_placeholder(id); });
+    request_.prompt = {};
     for (Token token : request_.generated) {
         if (accept(token) != End::kNone) break;
         make_room();
@@ -46,6 +50,7 @@ End Sequence::accept(Token token) {
     assert(end_ == End::kNone);
     history_.push_back(token);
     context_.push_back(token);
+    ++generated_count_;
     end_ = end_after(token);
     if (end_ != End::kNone && text_.finish()) end_ = End::kStop;
     return end_;
@@ -76,13 +81,38 @@ bool Sequence::say(Token token) {
 std::optional<Shift> Sequence::make_room() {
     if (!is_full()) return std::nullopt;
     assert(shifts_);
-    // The newest token is not in the KV cache yet, so it is not counted.
-    const auto decoded = static_cast<int32_t>(context_.size()) - 1;
-    const Shift shift{keep_, std::max((decoded - keep_) / 2, 1)};
+    const Shift shift = next_shift();
     const auto first = context_.begin() + shift.keep;
     context_.erase(first, first + shift.discard);
+    const auto leaves = [&](const ImageSpan& span) {
+        return span.begin >= shift.keep && span.begin < shift.keep + shift.discard;
+    };
+    images_.erase(std::remove_if(images_.begin(), images_.end(), leaves), images_.end());
+    for (ImageSpan& span : images_) {
+        if (span.begin >= shift.keep) span.begin -= shift.discard;
+    }
     ++shift_count_;
     return shift;
+}
+
+Shift Sequence::next_shift() const {
+    // The newest token is not in the KV cache yet, so it is not counted.
+    const auto decoded = static_cast<int32_t>(context_.size()) - 1;
+    int32_t keep = keep_;
+    int32_t end = keep + std::max((decoded - keep) / 2, 1);
+    for (const ImageSpan& span : images_) {
+        if (span.begin < keep && keep < span.end()) keep = span.begin;
+        if (span.begin < end && end < span.end()) end = span.end();
+    }
+    return {keep, end - keep};
+}
+
+const ImageSpan& Sequence::image_at(int32_t index) const {
+    const auto next =
+        std::upper_bound(images_.begin(), images_.end(), index,
+                         [](int32_t at, const ImageSpan& span) { return at < span.begin; });
+    assert(next != images_.begin());
+    return *std::prev(next);
 }
 
 }  // namespace llamawire

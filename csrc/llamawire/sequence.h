@@ -11,7 +11,8 @@
 //   * without shift, the job ends (kContext) as soon as prompt and generated fill num_ctx;
 //   * with shift, `make_room` keeps the first K tokens, drops the next half of the rest, and the
 //     remainder moves up. K = num_keep (all of the prompt when negative), and one more where the
-//     vocabulary adds a BOS; at most num_ctx - kShiftReserve.
+//     vocabulary adds a BOS; at most num_ctx - kShiftReserve. An image is one piece: it stays whole
+//     in front of K's end or leaves whole, so a shift may keep less and drop more.
 #pragma once
 
 #include <cstdint>
@@ -65,18 +66,21 @@ class Sequence {
     uint64_t job_id() const { return request_.job_id; }
     const JobOptions& options() const { return request_.options; }
     Constraint* constraint() const { return request_.constraint.get(); }  // may be null
-    // Prompt and generated, whole; what the penalties look at.
+    // Prompt and generated, without what stands for images; what the penalties look at.
     const std::vector<Token>& history() const { return history_; }
     const std::vector<Token>& context() const { return context_; }
     int64_t prompt_count() const { return prompt_count_; }
-    int64_t generated_count() const {
-        return static_cast<int64_t>(history_.size()) - prompt_count_;
-    }
+    // The images that stand in the context, in order.
+    const std::vector<ImageSpan>& images() const { return images_; }
+    // The one whose entries `index` of the context belongs to, which must be a placeholder.
+    const ImageSpan& image_at(int32_t index) const;
+    int64_t generated_count() const { return generated_count_; }
     int64_t shift_count() const { return shift_count_; }
 
   private:
     End end_after(Token token);
     bool say(Token token);
+    Shift next_shift() const;
     bool is_full() const {
         return static_cast<int32_t>(context_.size()) >= request_.options.num_ctx;
     }
@@ -85,10 +89,12 @@ class Sequence {
     const Pieces& pieces_;
     const bool shifts_;
     int64_t prompt_count_;
+    int64_t generated_count_ = 0;
     int64_t generated_max_;
     int32_t keep_;
     std::vector<Token> history_;
     std::vector<Token> context_;
+    std::vector<ImageSpan> images_;
     Text text_;
     ThinkingBudget thinking_;
     int64_t shift_count_ = 0;

@@ -28,6 +28,16 @@ cdef extern from "llamawire/error.h" namespace "llamawire" nogil:
     Failure current_failure() except +
 
 
+cdef extern from "llamawire/image_span.h" namespace "llamawire" nogil:
+    cdef cppclass CppImage "llamawire::Image":
+        const vector[int32_t]& ids()
+        size_t bytes()
+
+    cdef cppclass ImageSpan:
+        int32_t begin
+        shared_ptr[const CppImage] image
+
+
 cdef extern from "llamawire/options.h" namespace "llamawire" nogil:
     cdef cppclass LoopOptions:
         int32_t num_parallel
@@ -39,6 +49,7 @@ cdef extern from "llamawire/options.h" namespace "llamawire" nogil:
         string kv_cache_type
         cbool kv_unified
         int32_t prefill_budget_ms
+        int32_t image_chunk_max
 
     cdef cppclass SamplingOptions:
         uint64_t seed
@@ -81,6 +92,7 @@ cdef extern from "llamawire/options.h" namespace "llamawire" nogil:
     cdef cppclass JobRequest:
         uint64_t job_id
         vector[int32_t] prompt
+        vector[ImageSpan] images
         vector[int32_t] generated
         uint64_t emitted_bytes
         JobOptions options
@@ -198,6 +210,33 @@ cdef extern from "llamawire/model.h" namespace "llamawire" nogil:
         string detokenize(const int32_t*, size_t, cbool) except +raise_native_error
         void check_tokens(const int32_t*, size_t) except +raise_native_error
         cbool is_end(int32_t)
+
+
+cdef extern from "llamawire/image.h" namespace "llamawire" nogil:
+    cdef cppclass ImageEncoderOptions:
+        int32_t num_thread
+        uint64_t cache_bytes
+
+    cdef struct ImageEncoderInfo:
+        uint64_t size_bytes
+        cbool is_causal
+        int32_t num_thread
+
+    cdef struct ImageEncoderStats:
+        int64_t encoded
+        int64_t found
+        int64_t cache_size
+        int64_t cache_bytes
+
+    cdef cppclass CppImageEncoder "llamawire::ImageEncoder":
+        CppImageEncoder(shared_ptr[CppModel], const string&, const ImageEncoderOptions&) \
+            except +raise_native_error
+        shared_ptr[const CppImage] find(const string&) except +raise_native_error
+        shared_ptr[const CppImage] encode(
+            const string&, const unsigned char*, int32_t, int32_t
+        ) except +raise_native_error
+        const ImageEncoderInfo& info()
+        ImageEncoderStats stats()
 
 
 cdef extern from "llamawire/embedder.h" namespace "llamawire" nogil:

@@ -103,6 +103,52 @@ class Model:
 
     def is_end_of_generation(self, token: int) -> bool: ...
 
+@final
+class Image:
+    """A picture as a prompt holds it: embeddings, and the tokens that the model wants around them.
+    Comes from `ImageEncoder`."""
+
+    @property
+    def ids(self) -> npt.NDArray[np.int32]:
+        """What stands for it among a prompt's ids, shape [n]: a negative number for each
+        embedding, made of the digest, so that equal pictures have equal ids and others have not."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+@final
+class ImageEncoder:
+    """A projector: turns pictures into embeddings for a model. Computes for one caller at a time,
+    with threads of its own, and keeps the latest images."""
+
+    def __new__(
+        cls,
+        model: Model,
+        path: str | bytes | PathLike[str],
+        *,
+        num_thread: int = 0,
+        cache_bytes: int = 268435456,
+    ) -> ImageEncoder:
+        """num_thread 0: half of the cores. INVALID_ARGUMENT: no projector for this model's images;
+        RESOURCE_EXHAUSTED: no memory."""
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """`size_bytes` of the projector's file, `num_thread`, and `is_causal`: an embedding sees
+        only those before it. If not, a loop needs `image_chunk_max`."""
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Since the start: pictures `encoded`, and `found` in the cache; now: `cache_size`,
+        `cache_bytes`."""
+
+    def find(self, digest: bytes) -> Image | None:
+        """The picture of this digest, if it is kept."""
+
+    def encode(self, digest: bytes, pixels: npt.NDArray[np.uint8]) -> Image:
+        """`pixels` has the shape [height, width, 3]: red, green, blue, of the picture whose bytes
+        have this digest. INVALID_ARGUMENT: a shape that the projector cannot take."""
+
 EVENT_STARTED: int
 EVENT_TOKENS: int
 EVENT_FINISHED: int
@@ -160,11 +206,13 @@ class Loop:
         kv_cache_type: str = "f16",
         kv_unified: bool = False,
         prefill_budget_ms: int = 50,
+        image_chunk_max: int = 0,
     ) -> Loop:
         """num_ctx is the context of each stream, in tokens; memory is num_ctx x num_parallel.
         num_thread 0 takes the cgroup's quota and the physical cores into account; a greater number
         is capped at the CPUs this process may use. kv_cache_type: f32, f16, bf16, q8_0, q5_1, q5_0,
         q4_1 or q4_0. prefill_budget_ms is the time that prompts get between two decode steps.
+        image_chunk_max is the most embeddings of an image that is not causal, computed at once.
         INVALID_ARGUMENT: an option outside its range, or a model that generates no text;
         RESOURCE_EXHAUSTED: no memory for the KV cache.
         """
@@ -179,6 +227,7 @@ class Loop:
         job_id: int,
         prompt: Any,
         *,
+        images: Iterable[tuple[int, Image]] = (),
         generated: Any = (),
         emitted_bytes: int = 0,
         num_ctx: int = 0,
@@ -213,6 +262,9 @@ class Loop:
         reproducible: bool = True,
     ) -> None:
         """Queue a job. `prompt` and `generated` are token ids.
+
+        `images` says where the ids of each image begin in `prompt`, in order. A shift of the
+        context takes an image out as a whole; penalties and logprobs do not see its ids.
 
         A job that resumes after a crash brings the ids it `generated` and the number of bytes of
         text already delivered (`emitted_bytes`): the ids go through the stop-string and UTF-8 state

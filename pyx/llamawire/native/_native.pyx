@@ -212,6 +212,87 @@ cdef class Model:
         return dereference(self.handle).is_end(id_)
 
 
+# ---- images --------------------------------------------------------------------------------------
+
+
+@cython.final
+cdef class Image:
+    cdef shared_ptr[const CppImage] handle
+
+    def __init__(self):
+        raise TypeError("an Image comes from ImageEncoder")
+
+    @property
+    def ids(self):
+        cdef vector[int32_t] ids = dereference(self.handle).ids()
+        return np.array(<int32_t[:ids.size()]>ids.data())
+
+    @property
+    def nbytes(self):
+        return dereference(self.handle).bytes()
+
+
+cdef Image new_image(shared_ptr[const CppImage] handle):
+    cdef Image image
+    if handle == NULL:
+        return None
+    image = Image.__new__(Image)
+    image.handle = handle
+    return image
+
+
+@cython.final
+cdef class ImageEncoder:
+    cdef unique_ptr[CppImageEncoder] handle
+
+    def __cinit__(self, Model model not None, path, *, num_thread=0, cache_bytes=256 << 20):
+        cdef string file = os.fsencode(path)
+        cdef ImageEncoderOptions options
+        options.num_thread = int32(num_thread)
+        options.cache_bytes = cache_bytes
+        with nogil:
+            self.handle.reset(new CppImageEncoder(model.handle, file, options))
+
+    def __dealloc__(self):
+        with nogil:
+            self.handle.reset()
+
+    @property
+    def info(self):
+        return <ImageEncoderInfo>dereference(self.handle).info()
+
+    @property
+    def stats(self):
+        return dereference(self.handle).stats()
+
+    def find(self, bytes digest not None):
+        return new_image(dereference(self.handle).find(digest))
+
+    def encode(self, bytes digest not None, pixels):
+        cdef string digest_ = digest
+        cdef const unsigned char[:, :, ::1] view = pixels
+        cdef int32_t height = int32(view.shape[0])
+        cdef int32_t width = int32(view.shape[1])
+        cdef const unsigned char* data = &view[0, 0, 0] if view.size else NULL
+        cdef shared_ptr[const CppImage] image
+        if view.shape[2] != 3:
+            raise NativeError("pixels must have three colours", "INVALID_ARGUMENT")
+        with nogil:
+            image = dereference(self.handle).encode(digest_, data, width, height)
+        return new_image(image)
+
+
+cdef vector[ImageSpan] image_spans(object images) except *:
+    cdef vector[ImageSpan] spans
+    cdef ImageSpan span
+    cdef Image image
+    for begin, image in images:
+        span.begin = int32(begin)
+        span.image = image.handle
+        spans.push_back(span)
+    return spans
+
+
 # ---- Loop ----------------------------------------------------------------------------------------
 
 
@@ -285,6 +366,7 @@ cdef class Loop:
         kv_cache_type="f16",
         kv_unified=False,
         prefill_budget_ms=50,
+        image_chunk_max=0,
     ):
         cdef LoopOptions options
         options.num_parallel = int32(num_parallel)
@@ -296,6 +378,7 @@ cdef class Loop:
         options.kv_cache_type = utf8(kv_cache_type, "kv_cache_type")
         options.kv_unified = kv_unified
         options.prefill_budget_ms = int32(prefill_budget_ms)
+        options.image_chunk_max = int32(image_chunk_max)
         with nogil:
             self.handle.reset(new CppLoop(model.handle, options))
 
@@ -312,6 +395,7 @@ cdef class Loop:
         job_id,
         prompt,
         *,
+        images=(),
         generated=(),
         emitted_bytes=0,
         num_ctx=0,
@@ -351,6 +435,7 @@ cdef class Loop:
         cdef ThinkingOptions* thinking = &request.options.thinking
         request.job_id = job_id
         request.prompt = token_vector(prompt)
+        request.images = image_spans(images)
         request.generated = token_vector(generated)
         request.emitted_bytes = emitted_bytes
         options.num_ctx = int32(num_ctx)
