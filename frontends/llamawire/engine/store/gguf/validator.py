@@ -15,7 +15,9 @@ from pathlib import Path
 
 from llamawire.engine.store.errors import InvalidGguf
 from llamawire.engine.store.gguf.adapter import check_adapter
+from llamawire.engine.store.gguf.counts import count, counts
 from llamawire.engine.store.gguf.header import Gguf, GgufArray
+from llamawire.engine.store.gguf.projector import check_projector
 from llamawire.engine.store.gguf.reader import read_gguf
 from llamawire.engine.store.gguf.tables import STRING
 
@@ -43,7 +45,7 @@ def validate_gguf(path: Path, role: str | None = None) -> Gguf:
     """The header of a file that llama.cpp may load as what it says it is, or as `role`.
 
     Give the role ("model", "projector", "adapter") where something else than the file has decided
-    it, as a pulled manifest does: a file may lie, and only models are asked for their blocks.
+    it, as a pulled manifest does: a file may lie, and each kind is asked for what is its own.
 
     Raises InvalidGguf with a text that names the key or tensor, and OSError. Reads the header
     and the vocabulary once; the data of the tensors is not looked at.
@@ -59,6 +61,8 @@ def validate_gguf(path: Path, role: str | None = None) -> Gguf:
         _check_experts(gguf)
     if role == "adapter":
         check_adapter(gguf)
+    if (role or gguf.role) == "projector":
+        check_projector(gguf)
     _check_vocabulary(gguf)
     return gguf
 
@@ -107,18 +111,18 @@ def _check_tensors(gguf: Gguf) -> None:
 
 
 def _check_blocks(gguf: Gguf) -> None:
-    blocks = _count(gguf, "block_count", 1, BLOCKS_MAX)
-    _count(gguf, "nextn_predict_layers", 0, BLOCKS_MAX if blocks is None else blocks)
-    _count(gguf, "context_length", 1, (1 << 31) - 1)
-    _count(gguf, "embedding_length", 1, (1 << 31) - 1)
+    blocks = count(gguf, "block_count", 1, BLOCKS_MAX)
+    count(gguf, "nextn_predict_layers", 0, BLOCKS_MAX if blocks is None else blocks)
+    count(gguf, "context_length", 1, (1 << 31) - 1)
+    count(gguf, "embedding_length", 1, (1 << 31) - 1)
     scaling = gguf.text("rope.scaling.type")
     if scaling is not None and scaling not in ROPE_SCALINGS:
         raise InvalidGguf(f"{gguf.key('rope.scaling.type')} {scaling[:100]!r} is not known")
 
 
 def _check_heads(gguf: Gguf) -> None:
-    heads = _counts(gguf, "attention.head_count")
-    groups = _counts(gguf, "attention.head_count_kv")
+    heads = counts(gguf, "attention.head_count")
+    groups = counts(gguf, "attention.head_count_kv")
     if heads and groups:
         for heads_of_block, groups_of_block in _pairs(heads, groups):
             # A block without attention has zero of either.
@@ -141,12 +145,12 @@ def _pairs(heads: list[int], groups: list[int]) -> Iterable[tuple[int, int]]:
 
 
 def _check_experts(gguf: Gguf) -> None:
-    experts = _count(gguf, "expert_count", 0, EXPERTS_MAX) or 0
+    experts = count(gguf, "expert_count", 0, EXPERTS_MAX) or 0
     if gguf.architecture in _EXPERTS_MAY_BE_ONE and experts <= 1:
         return
-    used = max(_counts(gguf, "expert_used_count") or [0])
-    groups = _count(gguf, "expert_group_count", 0, max(experts - 1, 0)) or 0
-    used_groups = _count(gguf, "expert_group_used_count", 0, EXPERTS_MAX) or 0
+    used = max(counts(gguf, "expert_used_count") or [0])
+    groups = count(gguf, "expert_group_count", 0, max(experts - 1, 0)) or 0
+    used_groups = count(gguf, "expert_group_used_count", 0, EXPERTS_MAX) or 0
     if used > experts or (experts and not used):
         raise InvalidGguf(f"{used} of {experts} experts cannot be used")
     if groups > 1 and (experts % groups or not 0 < used_groups < groups):
@@ -179,25 +183,3 @@ def _check_token_id(gguf: Gguf, key: str, tokens: int) -> None:
         raise InvalidGguf(f"{key} must be an integer")
     if not 0 <= token < tokens and token not in (NO_TOKEN, -1):
         raise InvalidGguf(f"{key} {token} is not one of {tokens} tokens")
-
-
-def _count(gguf: Gguf, name: str, least: int, most: int) -> int | None:
-    """A number that must lie between two others if it is given at all."""
-    if not gguf.has(name):
-        return None
-    value = gguf.integer(name)
-    if value is None:
-        raise InvalidGguf(f"{gguf.key(name)} must be an integer")
-    if not least <= value <= most:
-        raise InvalidGguf(f"{gguf.key(name)} {value} is not between {least} and {most}")
-    return value
-
-
-def _counts(gguf: Gguf, name: str) -> list[int] | None:
-    """A number, or one for each block; none of them negative."""
-    if not gguf.has(name):
-        return None
-    values = gguf.integers(name)
-    if values is None or len(values) > BLOCKS_MAX or any(value < 0 for value in values):
-        raise InvalidGguf(f"{gguf.key(name)} must be a count, or one for each block")
-    return values
