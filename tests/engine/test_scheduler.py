@@ -25,7 +25,12 @@ class FakeRunner:
         self.keeper = keeper
         self.office = office
         self.loaded = SimpleNamespace(
-            weights_bytes=1, kv_bytes=1, vram_bytes=0, num_ctx=settings.num_ctx, num_parallel=1
+            weights_bytes=1,
+            kv_bytes=1,
+            projector_bytes=int(settings.projector is not None),
+            vram_bytes=0,
+            num_ctx=settings.num_ctx,
+            num_parallel=1,
         )
 
     async def load(self) -> None:
@@ -67,14 +72,15 @@ class Office:
         return [loaded.model.name.display for loaded in self.scheduler.loaded()]
 
 
-def model(name: str, *, embeds: bool = False) -> Any:
+def model(name: str, *, embeds: bool = False, projector: Path | None = None) -> Any:
     """`weights+adapter` is a model with an adapter."""
     files = tuple(map(Path, name.split("+")))
     return SimpleNamespace(
         name=SimpleNamespace(display=name),
         weights=files[0],
+        projector=projector,
         adapters=files[1:],
-        files=files,
+        files=files if projector is None else (*files, projector),
         embeds=embeds,
     )
 
@@ -93,6 +99,15 @@ async def test_a_model_with_an_adapter_is_another_one_in_memory() -> None:
     assert [(load.path.name, len(load.adapters)) for load in office.loads] == [
         ("a", 0), ("a", 1), ("a", 2),
     ]  # fmt: skip
+
+
+async def test_weights_with_a_projector_are_loaded_apart_and_both_count() -> None:
+    office = Office()
+    for wanted in (model("a"), model("a", projector=Path("p")), model("a")):
+        async with office.scheduler.lease(wanted, Options(num_ctx=1024), None):
+            pass
+    assert [load.projector for load in office.loads] == [None, Path("p")]
+    assert {each.size_bytes for each in office.scheduler.loaded()} == {2, 3}
 
 
 async def test_alternating_contexts_reload_once_at_most() -> None:

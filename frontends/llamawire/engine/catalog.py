@@ -36,6 +36,7 @@ class ServedModel:
 
     stored: StoredModel
     weights: Path
+    projector: Path | None
     capabilities: frozenset[str]
     num_ctx_train: int
     fill_in: FillIn | None
@@ -47,7 +48,8 @@ class ServedModel:
     @property
     def files(self) -> tuple[Path, ...]:
         """All that is loaded; names with the same files share what is in memory."""
-        return (self.weights, *self.adapters)
+        projector = () if self.projector is None else (self.projector,)
+        return (self.weights, *projector, *self.adapters)
 
     @property
     def adapters(self) -> tuple[Path, ...]:
@@ -126,6 +128,7 @@ class Catalog:
         return ServedModel(
             stored=stored,
             weights=stored.weights,
+            projector=self._projector(stored),
             capabilities=frozenset(self._capabilities(stored)),
             num_ctx_train=length(stored, "context_length"),
             fill_in=self._fill_in(stored),
@@ -140,6 +143,8 @@ class Catalog:
         state = tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
         if self._checked.get(model.files) != state:
             weights = validate_gguf(model.weights, role="model")
+            if model.projector is not None:
+                validate_gguf(model.projector, role="projector")
             for path in model.adapters:
                 check_adapter_suits(validate_gguf(path, role="adapter"), weights)
             self._checked[model.files] = state
@@ -160,6 +165,13 @@ class Catalog:
         found = stored.capabilities()
         inserts = "insert" not in found and self._fill_in(stored) is not None
         return (*found, "insert") if inserts else found
+
+    def _projector(self, stored: StoredModel) -> Path | None:
+        """The first that sees; one that only hears is of no use here."""
+        for path, gguf in zip(stored.projectors, stored.projector_ggufs(), strict=True):
+            if gguf.flag("has_vision_encoder") is not False:
+                return path
+        return None
 
     def _fill_in(self, stored: StoredModel) -> FillIn | None:
         """The vocabulary's tokens for it, looked for once a file."""

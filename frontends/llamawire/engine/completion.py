@@ -72,11 +72,15 @@ class Completion:
                 return
 
     def context_ids(self) -> list[int]:
-        """Prompt and answer without BOS: what continues the conversation if it is sent back."""
+        """Prompt and answer without BOS: what continues the conversation if it is sent back.
+
+        Images are left out: their ids mean nothing without the pictures.
+        """
         if self._run is None:
             return []
         journal = self._run.journal
-        return [*(journal.prompt_ids or ())[self._skip_bos :], *journal.generated_ids]
+        prompt = (journal.prompt_ids or ())[self._skip_bos :]
+        return [*(token for token in prompt if token >= 0), *journal.generated_ids]
 
 
 class Completions:
@@ -104,7 +108,7 @@ class Completions:
             try:
                 runner = await deadline.limit(stack.enter_async_context(lease))
                 completion.load_ns = completion.elapsed_ns
-                prompt = await deadline.limit(self._prompt(request, completion, runner))
+                prompt, images = await deadline.limit(self._prompt(request, completion, runner))
                 plan = plan_answer(request, model, prompt, grammar)
             except asyncio.TimeoutError:
                 yield completion
@@ -119,6 +123,7 @@ class Completions:
                 marks=plan.marks,
                 thinking=plan.thinking,
                 top_logprobs=request.top_logprobs,
+                images=images,
             )
             run = runner.start(job)
             skip_bos = isinstance(prompt, str) and runner.loaded.adds_bos
@@ -171,16 +176,18 @@ class Completions:
             context_length=self._settings.context_length,
             num_ctx_train=model.num_ctx_train,
             embeds=model.embeds,
+            sees=model.projector is not None,
         )
 
     async def _prompt(
         self, request: Request, completion: Completion, runner: Runner
-    ) -> str | tuple[int, ...]:
+    ) -> tuple[str | tuple[int, ...], tuple[bytes, ...]]:
+        """Text or ids, and the images that stand in the text."""
         if isinstance(request, GenerateRequest) and request.prompt_tokens is not None:
-            return request.prompt_tokens
+            return request.prompt_tokens, ()
         rendered = await render(request, completion.model, completion.options.num_ctx, runner)
         completion.messages_dropped_count = rendered.messages_dropped_count
-        return rendered.text
+        return rendered.text, rendered.images
 
 
 def shifts(request: Request, model: ServedModel) -> bool:

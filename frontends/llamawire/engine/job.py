@@ -28,6 +28,8 @@ class Job:
     thinking: ThinkingBudget | None = None
     top_logprobs: int | None = None
     """Alternatives to each token whose log-probabilities are told; None: no log-probabilities."""
+    images: tuple[bytes, ...] = ()
+    """Pictures as files; `[img-N]` in the prompt's text stands for the one numbered N."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,9 @@ class Journal:
     """
 
     prompt_ids: tuple[int, ...] | None = None
+    """The ids of images are negative."""
+    image_spans: tuple[tuple[int, int], ...] = ()
+    """Which image stands in the prompt, and where its ids begin."""
     generated_ids: list[int] = field(default_factory=list)
     emitted_bytes: int = 0
     crashes: int = 0

@@ -16,6 +16,8 @@ from llamawire.engine.errors import InvalidArgument
 __all__ = ["Options", "has_seed", "resolve"]
 
 NUM_CTX_MIN = 4
+VISION_NUM_CTX_MIN = 2048
+"""An image alone takes hundreds of tokens; this is Ollama's limit, too."""
 NUM_CTX_MAX = 1 << 24
 EMBED_BATCH = 2048
 STOP_MAX = 64
@@ -60,6 +62,7 @@ def resolve(
     context_length: int,
     num_ctx_train: int,
     embeds: bool = False,
+    sees: bool = False,
 ) -> Options:
     """The options a request runs with.
 
@@ -73,7 +76,8 @@ def resolve(
                 values[name] = converted(name, value)
     options = Options(**values)  # type: ignore[arg-type]
     check_ranges(options)
-    num_ctx = max(options.num_ctx or context_length, NUM_CTX_MIN)
+    least = VISION_NUM_CTX_MIN if sees else NUM_CTX_MIN
+    num_ctx = max(options.num_ctx or context_length, least)
     if num_ctx_train > 0:
         num_ctx = min(num_ctx, num_ctx_train)
     seed = options.seed if options.seed >= 0 else secrets.randbits(31)

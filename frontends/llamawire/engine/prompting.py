@@ -26,6 +26,8 @@ from llamawire.engine.prompt import (
     Truncated,
     chat_messages,
     generate_messages,
+    image_marker,
+    mark_images,
     truncate,
     without_old_thinking,
 )
@@ -41,10 +43,13 @@ FAMILIES_THAT_FORGET = ("qwen3",)
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """What the model sees, and how many whole messages it does not."""
+    """What the model sees, and how many whole messages it does not.
+
+    In the text the marker `[img-N]` stands for the image numbered N.
+    """
 
     text: str
-    image_count: int = 0
+    images: tuple[bytes, ...] = ()
     messages_dropped_count: int = 0
 
 
@@ -70,7 +75,7 @@ async def render(
         else:
             assert isinstance(request, GenerateRequest)
             if request.raw:
-                return RenderedPrompt(request.prompt)
+                return raw_prompt(request)
             if request.suffix:
                 return RenderedPrompt(render_gap(request, model))
             conversation = await prompt_conversation(request, model, runner)
@@ -115,6 +120,7 @@ async def render_conversation(
     """The prompt, of as many of the newest messages as fit into `num_ctx` tokens."""
 
     def text(messages: Sequence[Message]) -> str:
+        messages, _ = mark_images(messages)
         rendered = template.render(messages, tools=conversation.tools, think=conversation.think)
         if runner.loaded.adds_bos and runner.loaded.bos_text:
             # A GGUF's own template may write BOS, which the tokenizer adds as well.
@@ -131,8 +137,29 @@ async def render_conversation(
     kept = Truncated(tuple(conversation.messages), 0)
     if conversation.may_drop:
         kept = await truncate(conversation.messages, num_ctx, count)
-    images = sum(len(message.images) for message in kept.messages)
-    return RenderedPrompt(await asyncio.to_thread(text, kept.messages), images, kept.dropped)
+    rendered = await asyncio.to_thread(text, kept.messages)
+    images = tuple(image for message in kept.messages for image in message.images)
+    for index in range(len(images)):
+        if image_marker(index) not in rendered:
+            raise InvalidArgument(
+                f"images[{index}] has no place in the prompt: the template leaves it out",
+                field="images",
+            )
+    return RenderedPrompt(rendered, images, kept.dropped)
+
+
+def raw_prompt(request: GenerateRequest) -> RenderedPrompt:
+    """As it is sent; an image whose marker is not in it gets one as elsewhere."""
+    text, front = request.prompt, ""
+    for index in range(len(request.images)):
+        marker = image_marker(index)
+        if marker in text:
+            continue
+        if "[img]" in text:
+            text = text.replace("[img]", marker, 1)
+        else:
+            front += marker
+    return RenderedPrompt(front + text, request.images)
 
 
 def model_template(model: ServedModel, runner: Runner) -> PromptTemplate:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llamawire.engine.catalog import ServedModel
-from llamawire.engine.errors import InvalidArgument, NotImplementedYet, Unsupported
+from llamawire.engine.errors import InvalidArgument, Unsupported
 from llamawire.engine.prompt import Message, ThinkValue, Tool
 from llamawire.engine.structure import Form
 
@@ -20,6 +20,10 @@ MESSAGES_MAX = 16_384
 TOOLS_MAX = 1_024
 TOP_LOGPROBS_MAX = 20
 THINKING_BUDGET_MAX = (1 << 31) - 1
+IMAGES_MAX = 64
+"""Of one request."""
+IMAGE_BYTES_MAX = 32 << 20
+"""Of one picture's file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +74,10 @@ def check(request: Request, model: ServedModel) -> None:
             raise Unsupported(request.model, model.name.full, capability)
     if isinstance(request, ChatRequest):
         check_sizes(request)
+    check_images(request, model)
     check_thinking_budget(request)
     if request.top_logprobs is not None and not 0 <= request.top_logprobs <= TOP_LOGPROBS_MAX:
         raise InvalidArgument(f"logprobs.top must be 0 to {TOP_LOGPROBS_MAX}", field="logprobs.top")
-    if has_images(request):
-        raise NotImplementedYet("images")
 
 
 def wanted_capabilities(request: Request) -> list[tuple[str, bool]]:
@@ -122,7 +125,31 @@ def check_thinking_budget(request: Request) -> None:
         )
 
 
-def has_images(request: Request) -> bool:
+def check_images(request: Request, model: ServedModel) -> None:
+    """Refuses what is wrong before a picture is looked at; the worker sees the rest."""
+    images = images_of(request)
+    if not images:
+        return
+    if model.projector is None:
+        raise InvalidArgument(
+            f"{model.name.display} takes no images: it has no projector",
+            reason="IMAGES_UNSUPPORTED",
+            field="images",
+        )
+    if len(images) > IMAGES_MAX:
+        raise InvalidArgument(f"images must be at most {IMAGES_MAX}", field="images")
+    for index, image in enumerate(images):
+        if len(image) > IMAGE_BYTES_MAX:
+            raise InvalidArgument(
+                f"images[{index}] has {len(image)} bytes, and the limit is {IMAGE_BYTES_MAX}",
+                field="images",
+            )
+    if isinstance(request, GenerateRequest) and (request.suffix or request.prompt_tokens):
+        other = "suffix" if request.suffix else "prompt_tokens"
+        raise InvalidArgument(f"images cannot be sent with {other}", field="images")
+
+
+def images_of(request: Request) -> list[bytes]:
     if isinstance(request, ChatRequest):
-        return any(message.images for message in request.messages)
-    return isinstance(request, GenerateRequest) and bool(request.images)
+        return [image for message in request.messages for image in message.images]
+    return list(request.images) if isinstance(request, GenerateRequest) else []

@@ -65,12 +65,18 @@ class Run:
 
     # ---- the runner's side -------------------------------------------------------------------
 
-    def accept(self, prompt_ids: tuple[int, ...], update: Accepted) -> None:
+    def accept(
+        self,
+        prompt_ids: tuple[int, ...],
+        update: Accepted,
+        image_spans: tuple[tuple[int, int], ...] = (),
+    ) -> None:
         self.is_in_batch = True
         self._accepted_ns = self._accepted_ns or time.monotonic_ns()
         if self.journal.prompt_ids is not None:
             return  # goes on after a crash; the reader has been told before
         self.journal.prompt_ids = prompt_ids
+        self.journal.image_spans = image_spans
         self._push(update)
 
     def add_tokens(self, ids: list[int], text: str, logprobs: Iterable[TokenLogprob] = ()) -> None:

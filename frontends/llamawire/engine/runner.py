@@ -65,6 +65,10 @@ class LoadSettings:
     """Loaded to embed, without a decode loop."""
     adapters: tuple[Path, ...] = ()
     """LoRA adapters over the weights, all of them for every request."""
+    projector: Path | None = None
+    """Turns images into embeddings."""
+    image_cache_bytes: int = 0
+    """Of encoded images that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +328,7 @@ class Runner:
                     dropped_count=event.accepted.dropped_count,
                     cached_count=event.accepted.cached_count,
                 ),
+                tuple((span.image, span.begin) for span in event.accepted.image_spans),
             )
         elif kind == "finished":
             del self._runs[event.job_id]
@@ -425,4 +430,6 @@ def load_message(settings: LoadSettings, build_id: str) -> pb.LoadRequest:
         queue_max=settings.queue_max,
         embeds=settings.embeds,
         adapters=map(str, settings.adapters),
+        projector_path=str(settings.projector or ""),
+        image_cache_bytes=settings.image_cache_bytes,
     )

@@ -81,6 +81,11 @@ class Slot:
         self.timer: asyncio.TimerHandle | None = None
 
     @property
+    def size_bytes(self) -> int:
+        loaded = self.runner.loaded
+        return loaded.weights_bytes + loaded.projector_bytes + loaded.kv_bytes
+
+    @property
     def expires_at(self) -> float | None:
         if math.isinf(self.keep_alive_s):
             return None
@@ -160,7 +165,7 @@ class Scheduler:
         models = [
             LoadedModel(
                 model=slot.model,
-                size_bytes=slot.runner.loaded.weights_bytes + slot.runner.loaded.kv_bytes,
+                size_bytes=slot.size_bytes,
                 size_vram_bytes=slot.runner.loaded.vram_bytes,
                 num_ctx=slot.runner.loaded.num_ctx,
                 num_parallel=slot.runner.loaded.num_parallel,
@@ -207,6 +212,8 @@ class Scheduler:
             prefill_budget_ms=settings.prefill_budget_ms,
             queue_max=settings.max_queue,
             embeds=model.embeds,
+            projector=model.projector,
+            image_cache_bytes=settings.image_cache_bytes,
         )
 
     async def _slot(self, model: ServedModel, wanted: LoadSettings) -> Slot:

@@ -44,6 +44,9 @@ def job_message(job_id: int, job: Job, journal: Journal) -> pb.Job:
             top_logprobs=-1 if job.top_logprobs is None else job.top_logprobs,
         ),
     )
+    message.images.extend(job.images)
+    for image, begin in journal.image_spans:
+        message.image_spans.add(image=image, begin=begin)
     prompt = job.prompt if journal.prompt_ids is None else journal.prompt_ids
     if isinstance(prompt, str):
         message.text = prompt

@@ -36,6 +36,11 @@ _RUNNER_GONE = (
     "model runner has unexpectedly stopped, this may be due to resource limitations or an "
     "internal error, check ollama server logs for details"
 )
+# The words of upstream's runner; clients may look at them. The braces are for `format_map`.
+_NO_IMAGES = (
+    '{{"error":{{"code":400,"message":"Multimodal data provided, but model does not support '
+    'multimodal requests.","type":"invalid_request_error"}}}}'
+)
 _ENGINE_GONE = "the llamawire engine cannot be reached; is `llamawire serve` running? ({message})"
 
 
@@ -115,6 +120,8 @@ _TABLE: Mapping[str, _Row] = {
         "length",
         from_runner=True,
     ),
+    "IMAGES_UNSUPPORTED": _Row(400, _NO_IMAGES, from_runner=True),
+    "INVALID_IMAGE": _Row(400, from_runner=True),
     "INPUT_TOO_LONG": _Row(400, "the input length exceeds the context length"),
     "QUEUE_FULL": _Row(503, "server busy, please try again.  maximum pending requests exceeded"),
     "LOAD_FAILED": _Row(500),

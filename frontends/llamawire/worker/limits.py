@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from llamawire.worker.prompt import PlacedImage
+
 __all__ = ["FittedPrompt", "PromptTooLong", "fit_prompt"]
 
 Ids = npt.NDArray[np.int32]
@@ -23,6 +25,7 @@ class FittedPrompt:
     tokens: Ids
     received_count: int
     dropped_count: int
+    images: tuple[PlacedImage, ...] = ()
 
 
 class PromptTooLong(Exception):

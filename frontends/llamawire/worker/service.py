@@ -13,6 +13,7 @@ from llamawire.session.v1 import worker_service_pb2 as pb
 from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
 from llamawire.worker.embedding import EmbedQueue, shortened
 from llamawire.worker.heartbeat import HEARTBEAT_S, page_waits
+from llamawire.worker.images import ImageReader
 from llamawire.worker.inputs import FittedInput, InputReader, InputTooLong
 from llamawire.worker.session import Session
 
@@ -20,6 +21,8 @@ __all__ = ["WorkerServicer"]
 
 PROGRESS_S = 0.1
 INLINE_BYTES_MAX = 4096
+IMAGE_CHUNK_MAX = 1280
+"""Embeddings that are computed at once at least, where they see each other; memory goes with it."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -33,6 +36,8 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
         self._embedder: native.Embedder | None = None
         self._embed_queue: EmbedQueue | None = None
         self._inputs: InputReader | None = None
+        self._encoder: native.ImageEncoder | None = None
+        self._images: ImageReader | None = None
         self._vram_bytes = 0
         if numa:
             native.use_numa()
@@ -74,12 +79,15 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
             adapters=request.adapters,
             progress=progress,
         )
+        if request.projector_path:
+            self._encoder = image_encoder(model, request)
+            self._images = ImageReader(self._encoder)
         if request.embeds:
             self._embedder = embedder(model, request)
             self._embed_queue = EmbedQueue(self._embedder)
             self._inputs = InputReader(model, self._embedder.info["input_tokens_max"])
         else:
-            self._loop = decode_loop(model, request)
+            self._loop = decode_loop(model, request, self._encoder)
         self._model = model
         self._vram_bytes = max(0, free_before - free_vram_bytes())
 
@@ -101,6 +109,8 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
             loaded.kv_bytes = loop["kv_bytes"]
             loaded.can_shift = loop["can_shift"]
             loaded.num_thread = loop["num_thread"]
+        if self._encoder is not None:
+            loaded.projector_bytes = self._encoder.info["size_bytes"]
         if self._embedder is not None:
             info = self._embedder.info
             loaded.num_parallel = 1
@@ -118,7 +128,7 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
                 await asyncio.sleep(HEARTBEAT_S)
                 yield pb.SessionResponse(beats=self._embed_queue.beats + page_waits())
         model, loop = await self._ready(context)
-        session = Session(model, loop)
+        session = Session(model, loop, self._images)
         try:
             async for reply in session.replies(request_iterator):
                 yield reply
@@ -195,7 +205,14 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
         return self._model
 
 
-def decode_loop(model: native.Model, request: pb.LoadRequest) -> native.Loop:
+def image_encoder(model: native.Model, request: pb.LoadRequest) -> native.ImageEncoder:
+    return native.ImageEncoder(model, request.projector_path, cache_bytes=request.image_cache_bytes)
+
+
+def decode_loop(
+    model: native.Model, request: pb.LoadRequest, encoder: native.ImageEncoder | None
+) -> native.Loop:
+    is_whole = encoder is not None and not encoder.info["is_causal"]
     return native.Loop(
         model,
         num_parallel=request.num_parallel,
@@ -206,6 +223,7 @@ def decode_loop(model: native.Model, request: pb.LoadRequest) -> native.Loop:
         flash_attention=flash_attention(request),
         kv_cache_type=request.kv_cache_type,
         prefill_budget_ms=request.prefill_budget_ms,
+        image_chunk_max=max(request.num_batch, IMAGE_CHUNK_MAX) if is_whole else 0,
     )
 
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ import numpy as np
 from llamawire import native
 from llamawire.session.v1 import worker_service_pb2 as pb
 from llamawire.worker.heartbeat import HEARTBEAT_S, page_waits
+from llamawire.worker.images import ImageReader, InvalidImage, NotWanted, TooManyImages
 from llamawire.worker.limits import FittedPrompt, PromptTooLong, fit_prompt
+from llamawire.worker.prompt import Prompt, placed, tokenize
 
 __all__ = ["Session"]
 
@@ -35,9 +38,12 @@ class InvalidGrammar(Exception):
 class Session:
     """Carries jobs for one daemon; `close` cancels what is left of them."""
 
-    def __init__(self, model: native.Model, loop: native.Loop) -> None:
+    def __init__(
+        self, model: native.Model, loop: native.Loop, images: ImageReader | None = None
+    ) -> None:
         self._model = model
         self._loop = loop
+        self._images = images
         self._adds_bos: bool = model.info["adds_bos"]
         self._spellings: dict[int, bytes] = {}
         self._fitted: dict[int, FittedPrompt] = {}
@@ -120,6 +126,7 @@ class Session:
             self._loop.submit(
                 job.id,
                 fitted.tokens,
+                images=[(each.begin, each.image) for each in fitted.images],
                 generated=job.generated.ids,
                 emitted_bytes=job.emitted_bytes,
                 **option_arguments(job.options),
@@ -129,6 +136,12 @@ class Session:
             self._fail(
                 job.id, "INVALID_ARGUMENT", "INVALID_FORMAT", str(error), {"field": "format"}
             )
+        except NotWanted:
+            self._forget(job.id)
+        except InvalidImage as error:
+            self._fail(job.id, "INVALID_ARGUMENT", "INVALID_IMAGE", str(error), error.metadata)
+        except TooManyImages as error:
+            self._fail(job.id, "RESOURCE_EXHAUSTED", "QUEUE_FULL", str(error), error.metadata)
         except PromptTooLong as error:
             self._fail(job.id, "INVALID_ARGUMENT", "PROMPT_TOO_LONG", str(error), error.metadata)
         except native.NativeError as error:
@@ -166,22 +179,29 @@ class Session:
         }
 
     async def _fit(self, job: pb.Job) -> FittedPrompt:
-        if job.WhichOneof("input") == "text":
-            tokens = await asyncio.to_thread(
-                self._model.tokenize, job.text, add_special=True, parse_special=True
-            )
-        else:
-            tokens = np.array(job.tokens.ids, dtype=np.int32)
+        prompt = await self._prompt(job)
         if job.generated.ids:
-            return FittedPrompt(tokens, len(tokens), 0)
-        return fit_prompt(
-            tokens,
+            return FittedPrompt(prompt.tokens, len(prompt.tokens), 0, prompt.images)
+        fitted = fit_prompt(
+            prompt.tokens,
             num_ctx=job.options.num_ctx,
             num_keep=job.options.num_keep,
             adds_bos=self._adds_bos and job.WhichOneof("input") == "text",
-            truncate=job.truncate,
+            # A cut might go through an image; Ollama refuses such a prompt, too.
+            truncate=job.truncate and not prompt.images,
             shift=job.options.shift,
         )
+        return replace(fitted, images=prompt.images)
+
+    async def _prompt(self, job: pb.Job) -> Prompt:
+        images = []
+        if job.images:
+            if self._images is None:
+                raise InvalidImage(0, "the model was loaded without a projector")
+            images = await self._images.read(job.images, lambda: job.id not in self._cancelled)
+        if job.WhichOneof("input") == "text":
+            return await asyncio.to_thread(tokenize, self._model, job.text, images)
+        return placed(np.array(job.tokens.ids, dtype=np.int32), job.image_spans, images)
 
     def _fail(
         self, job_id: int, code: str, reason: str, message: str, metadata: dict[str, str]
@@ -267,6 +287,9 @@ class Session:
             received_count=fitted.received_count,
             dropped_count=fitted.dropped_count,
             cached_count=event.cached,
+            image_spans=[
+                pb.ImageSpan(image=each.index, begin=each.begin) for each in fitted.images
+            ],
         )
 
 

@@ -56,7 +56,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
                 rendered = await self._completions.render(read_generate(request.generate))
             return pb.RenderResponse(
                 prompt=rendered.text,
-                image_count=rendered.image_count,
+                image_count=len(rendered.images),
                 messages_dropped_count=rendered.messages_dropped_count,
             )
 
