@@ -115,12 +115,15 @@ class Daemon:
         with self.channel() as channel:
             yield model_service_pb2_grpc.ModelServiceStub(channel)
 
-    def add_model(self, name: str, gguf: Path, **fields: Any) -> None:
-        """Uploads a file and makes a model of it, as a client would."""
-        data = gguf.read_bytes()
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        assert self.request("POST", f"/api/blobs/{digest}", data).status in (200, 201)
-        body = {"model": name, "files": {gguf.name: digest}, "stream": False} | fields
+    def add_model(self, name: str, gguf: Path, beside: Path | None = None, **fields: Any) -> None:
+        """Uploads a file, or a projector with it, and makes a model, as a client would."""
+        files = {}
+        for path in (gguf, beside) if beside else (gguf,):
+            data = path.read_bytes()
+            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            assert self.request("POST", f"/api/blobs/{digest}", data).status in (200, 201)
+            files[path.name] = digest
+        body = {"model": name, "files": files, "stream": False} | fields
         answer = self.post("/api/create", body)
         assert answer.json == {"status": "success"}, answer.body
 

@@ -191,7 +191,7 @@ def test_what_a_model_cannot_do(daemon: Daemon) -> None:
     assert daemon.chat("x", model="").json == {"error": "model is required"}
     image = daemon.chat({"role": "user", "content": "x", "images": ["YQ=="]})
     assert image.status == 400
-    assert "images" in image.json["error"]
+    assert "Multimodal data provided" in image.json["error"]
 
 
 def test_load_and_unload(daemon: Daemon) -> None:

@@ -123,7 +123,7 @@ def test_a_servers_timeout_is_an_end_and_a_clients_deadline_an_error(daemon: Dae
         ({"model": ""}, "INVALID_ARGUMENT", "MODEL_REQUIRED"),
         ({"raw": True, "system": "s"}, "INVALID_ARGUMENT", "RAW_CONFLICT"),
         ({"model": "endless", "suffix": "x"}, "FAILED_PRECONDITION", "UNSUPPORTED_CAPABILITY"),
-        ({"images": [b"x"]}, "UNIMPLEMENTED", "NOT_IMPLEMENTED"),
+        ({"images": [b"x"]}, "INVALID_ARGUMENT", "IMAGES_UNSUPPORTED"),
         ({"format": {"json_schema": '{"not":{}}'}}, "INVALID_ARGUMENT", "INVALID_FORMAT"),
         ({"format": {"regex": "(?=x)"}}, "INVALID_ARGUMENT", "INVALID_FORMAT"),
         ({"format": {"grammar": "root ::= nope"}}, "INVALID_ARGUMENT", "INVALID_FORMAT"),

@@ -48,15 +48,8 @@ def add_seeing_model(daemon: Daemon, name: str, folder: Path, **fields: Any) -> 
     keys = {"tokenizer.chat_template": CHAT_TEMPLATE} if fields.pop("jinja", False) else {}
     weights = tiny_llama(folder / "weights.gguf", seed=3, scale=4.0,
                          vocabulary=bpe_vocabulary(), metadata=keys)  # fmt: skip
-    files = {}
-    for path in (weights, tiny_projector(folder / "projector.gguf")):
-        data = path.read_bytes()
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        assert daemon.request("POST", f"/api/blobs/{digest}", data).status in (200, 201)
-        files[path.name] = digest
-    body = {"model": name, "files": files, "stream": False} | fields
-    answer = daemon.post("/api/create", body)
-    assert answer.json == {"status": "success"}, answer.body
+    projector = tiny_projector(folder / "projector.gguf")
+    daemon.add_model(name, weights, beside=projector, **fields)
 
 
 @pytest.fixture(scope="module")

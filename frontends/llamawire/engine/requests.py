@@ -66,7 +66,7 @@ class ChatRequest(Request):
 
 
 def check(request: Request, model: ServedModel) -> None:
-    """Raises InvalidArgument, Unsupported or NotImplementedYet for what cannot be served."""
+    """Raises InvalidArgument or Unsupported for what cannot be served."""
     if isinstance(request, GenerateRequest):
         check_contradictions(request)
     for capability, is_wanted in wanted_capabilities(request):
