@@ -108,6 +108,9 @@ class Image:
     """A picture as a prompt holds it: embeddings, and the tokens that the model wants around them.
     Comes from `ImageEncoder`."""
 
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
+        """TypeError: one cannot be made by hand."""
+
     @property
     def ids(self) -> npt.NDArray[np.int32]:
         """What stands for it among a prompt's ids, shape [n]: a negative number for each
