@@ -7,7 +7,7 @@ SOURCES := $(shell find frontends pyx proto -name '*.proto' -o -name '*.p[yx]x' 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e bench microbench peer tiny check clean
+.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e fuzz bench microbench peer tiny check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ test-csrc: dev  ## the C++ tests; SANITIZE=address or thread instruments them
 
 e2e: dev  ## only the tests that start real processes
 	$(BIN)/python -m pytest tests/e2e
+
+fuzz: dev  ## send 20,000 strange requests to a real server (LLAMAWIRE_FUZZ says how many)
+	LLAMAWIRE_FUZZ=$${LLAMAWIRE_FUZZ:-20000} $(BIN)/python -m pytest tests/e2e/test_fuzz.py
 
 bench: dev peer  ## compare with llama-server and write docs/benchmarks.md; ONLY=ROW runs one row
 	PYTHONPATH=tests $(BIN)/python -m bench.table $(if $(ONLY),--only $(ONLY))

@@ -146,9 +146,13 @@ def struct_values(struct: Struct) -> dict[str, object]:
     """A Struct's numbers are doubles; whole ones become ints again, as JSON had them.
 
     Its keys come in any order, in another one in each process; sorted, a conversation renders alike
-    every time, and is found in the prefix cache.
+    every time, and is found in the prefix cache. InvalidArgument for numbers that JSON lacks.
     """
-    return {key: whole(value) for key, value in sorted(MessageToDict(struct).items())}
+    try:
+        values = MessageToDict(struct)
+    except ValueError as error:
+        raise InvalidArgument("a Struct may not hold NaN or Infinity", field="Struct") from error
+    return {key: whole(value) for key, value in sorted(values.items())}
 
 
 def whole(value: object) -> object:
