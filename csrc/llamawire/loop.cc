@@ -163,7 +163,7 @@ bool Loop::turn() {
 
 // Nothing to compute until a command comes.
 bool Loop::is_idle() const {
-    return rows_.stand_still() && (waiting_.empty() || !rows_.has_free());
+    return rows_.stand_still() && (line_.empty() || !rows_.has_free());
 }
 
 // The loop's own memory ran out in the middle of a turn: no row can be trusted, the loop goes on.
@@ -181,7 +181,7 @@ void Loop::end_everything() {
     for (int32_t stream = 0; stream < rows_.size(); ++stream) {
         if (rows_.at(stream) != nullptr) finish(stream, End::kCancelled);
     }
-    while (!waiting_.empty()) cancel_job(waiting_.front().request->job_id);
+    while (!line_.empty()) cancel_job(line_.front_id());
     queue_.publish(&events_);
 }
 
@@ -190,7 +190,7 @@ void Loop::end_everything() {
 void Loop::handle(Command command) {
     switch (command.kind) {
         case Command::Kind::kSubmit:
-            waiting_.push_back({std::move(command.request), false});
+            line_.add(std::move(command.request), Clock::now());
             break;
         case Command::Kind::kCancel:
             cancel_job(command.job_id);
@@ -210,8 +210,8 @@ void Loop::cancel_job(uint64_t job_id) {
         finish(stream, End::kCancelled);
         return;
     }
-    const auto job = find_waiting(job_id);
-    if (job == waiting_.end()) return;  // it ended before the cancel came
+    const Line::Waiting* const job = line_.find(job_id);
+    if (job == nullptr) return;  // it ended before the cancel came
     Event event;
     event.job_id = job_id;
     event.kind = Event::Kind::kFinished;
@@ -219,7 +219,7 @@ void Loop::cancel_job(uint64_t job_id) {
     event.prompt_count = static_cast<int64_t>(job->request->prompt.size());
     event.generated_count = static_cast<int64_t>(job->request->generated.size());
     events_.push_back(std::move(event));
-    waiting_.erase(job);
+    line_.remove(job_id);
     queue_.leave_waiting();
 }
 
@@ -229,34 +229,29 @@ void Loop::set_paused(uint64_t job_id, bool paused) {
         rows_.at(stream)->paused = paused;
         return;
     }
-    const auto job = find_waiting(job_id);
-    if (job != waiting_.end()) job->paused = paused;
-}
-
-std::deque<Loop::Waiting>::iterator Loop::find_waiting(uint64_t job_id) {
-    return std::find_if(waiting_.begin(), waiting_.end(), [job_id](const Waiting& waiting) {
-        return waiting.request->job_id == job_id;
-    });
+    Line::Waiting* const job = line_.find(job_id);
+    if (job != nullptr) job->paused = paused;
 }
 
 // ---- admission --------------------------------------------------------------
 
 void Loop::admit() {
-    while (!waiting_.empty() && rows_.has_free()) {
-        Waiting waiting = std::move(waiting_.front());
-        waiting_.pop_front();
+    while (!line_.empty() && rows_.has_free()) {
+        Line::Waiting waiting = line_.take(Clock::now());
         queue_.leave_waiting();
         const uint64_t job_id = waiting.request->job_id;
+        const std::string user = waiting.request->options.user;
         try {
             start(std::move(waiting));
         } catch (...) {
             if (rows_.find(job_id) >= 0) throw;
+            line_.ended(user);
             refuse(job_id, current_failure());
         }
     }
 }
 
-void Loop::start(Waiting waiting) {
+void Loop::start(Line::Waiting waiting) {
     const JobOptions& options = waiting.request->options;
     const int32_t unit = std::min(options.num_batch, context_.kind().unit);
     auto fresh = std::make_unique<Row>(Sequence(
@@ -313,7 +308,9 @@ void Loop::decode_rows() {
     add_to(counters_.decoded_rows, static_cast<int64_t>(call_streams_.size()));
     add_to(counters_.ghost_rows, static_cast<int64_t>(gaps_.num_ghosts()));
     for (int32_t stream : call_streams_) {
-        cache_.decoded(stream, rows_.at(stream)->sequence.context().back());
+        const Sequence& sequence = rows_.at(stream)->sequence;
+        cache_.decoded(stream, sequence.context().back());
+        line_.served(sequence.options().user, 1);
     }
     sample_outputs();
 }
@@ -363,6 +360,7 @@ bool Loop::prefill_chunk(const Chunk& chunk) {
     context_.wait();
     prefill_.computed(chunk, Clock::now() - start);
     cache_.prefilled(chunk.stream, context, chunk.end, row.unit);
+    line_.served(row.sequence.options().user, chunk.end - chunk.begin);
     add_to(counters_.prefill_tokens, chunk.end - chunk.begin);
     if (chunk.end < size) return true;
     row.generates = true;
@@ -562,6 +560,7 @@ void Loop::leave(int32_t stream, Event event) {
         event.generate_ns = nanoseconds(row.last_token - row.first_token).count();
     }
     events_.push_back(std::move(event));
+    line_.ended(row.sequence.options().user);
     cache_.free(stream);
     rows_.slot(stream).reset();
     add_to(counters_.active, -1);

@@ -3,8 +3,8 @@
 // A turn of the loop:
 //
 //   1. take commands: new jobs wait in line, cancelled ones leave, in whatever phase they are;
-//   2. admit: while a stream is free, the first in line gets it, with what the cache holds of its
-//      prompt (prefill.h, prefix_cache.h);
+//   2. admit: while a stream is free, the next in line (line.h) gets it, with what the cache holds
+//      of its prompt (prefill.h, prefix_cache.h);
 //   3. decode: one llama_decode for all rows that generate; each row's token is sampled, becomes
 //      text, is checked against its limits;
 //   4. prefill: chunks of the prompts until the budget is used up. While no row decodes there is no
@@ -28,7 +28,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -39,6 +38,7 @@
 #include "error.h"
 #include "gaps.h"
 #include "grammar.h"
+#include "line.h"
 #include "logprobs.h"
 #include "model.h"
 #include "options.h"
@@ -108,10 +108,6 @@ class Loop {
   private:
     using Clock = std::chrono::steady_clock;
 
-    struct Waiting {
-        std::unique_ptr<JobRequest> request;
-        bool paused = false;
-    };
     struct Counters {
         std::atomic<int64_t> steps{0}, decoded_rows{0}, ghost_rows{0}, prefill_tokens{0};
         std::atomic<int64_t> cached_tokens{0}, shifts{0}, lost_caches{0}, active{0}, beats{0};
@@ -134,10 +130,9 @@ class Loop {
     void handle(Command command);
     void cancel_job(uint64_t job_id);
     void set_paused(uint64_t job_id, bool paused);
-    std::deque<Waiting>::iterator find_waiting(uint64_t job_id);
 
     void admit();
-    void start(Waiting waiting);
+    void start(Line::Waiting waiting);
     void begin(int32_t stream);
 
     void decode_rows();
@@ -174,7 +169,7 @@ class Loop {
     std::vector<Logprob> logprobs_;  // of the token sampled last
     LoopInfo info_;
 
-    std::deque<Waiting> waiting_;
+    Line line_;
     Rows rows_;
     Gaps gaps_;
     Prefill prefill_;

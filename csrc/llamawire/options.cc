@@ -81,6 +81,10 @@ void JobOptions::check_and_resolve(const LoopOptions& loop) {
 
     require_marks(marks, "marks");
     require_thinking(thinking);
+    require(priority >= kPriorityMin && priority <= kPriorityMax, "priority",
+            "between " + std::to_string(kPriorityMin) + " and " + std::to_string(kPriorityMax));
+    require(user.size() <= kCallerBytesMax, "user",
+            "at most " + std::to_string(kCallerBytesMax) + " bytes");
 
     if (num_ctx == 0) num_ctx = loop.num_ctx;
     num_batch = num_batch == 0 ? loop.num_batch : std::min(num_batch, loop.num_batch);

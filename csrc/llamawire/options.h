@@ -27,6 +27,9 @@ constexpr size_t kMarksMax = 64;
 constexpr size_t kMarkBytesMax = 256;      // of a mark, and of a tag around thinking
 constexpr size_t kThinkingEndingMax = 64;  // tokens
 constexpr int32_t kImageChunkMax = 16384;
+constexpr int32_t kPriorityMin = -10;
+constexpr int32_t kPriorityMax = 10;
+constexpr size_t kCallerBytesMax = 256;
 
 struct LoopOptions {
     int32_t num_parallel = 4;  // rows decoded at the same time, each with a KV stream of its own
@@ -87,6 +90,8 @@ struct JobOptions {
     // Take over only what a cold cache would have computed in the same way, so that the text does
     // not depend on what ran before (see prefix_cache.h). false reuses more.
     bool reproducible = true;
+    int32_t priority = 0;  // among the jobs that wait, -10 to 10: higher ones go first (line.h)
+    std::string user;      // whose job it is: users have equal shares (line.h); may be empty
     SamplingOptions sampling;
     std::vector<std::string> stop;      // empty strings are ignored
     std::string grammar;                // GBNF that the text must follow, see gbnf.h; empty: none

@@ -125,15 +125,17 @@ void Prefill::list_candidates() {
         if (row == nullptr || !row->prefills()) continue;
         if (row->leader >= 0 && !has_leader(*row)) settle(stream);
         if (row->leader >= 0) continue;
-        candidates_.push_back({stream, row->age, remaining(*row, cache_.size(stream))});
+        candidates_.push_back({stream, row->age, remaining(*row, cache_.size(stream)),
+                               row->sequence.options().priority});
     }
-    // A leader counts as short as the shortest of those that wait for it.
+    // A leader counts as short, and as urgent, as any of those that wait for it.
     for (PromptCandidate& candidate : candidates_) {
         for (int32_t stream = 0; stream < rows_.size(); ++stream) {
             const Row* const row = rows_.at(stream);
             if (row == nullptr || row->leader != candidate.stream || !row->prefills()) continue;
             candidate.remaining =
                 std::min(candidate.remaining, remaining(*row, cache_.size(candidate.stream)));
+            candidate.priority = std::max(candidate.priority, row->sequence.options().priority);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace llamawire {
 
@@ -55,8 +56,9 @@ int32_t PromptOrder::next(const std::vector<PromptCandidate>& candidates) {
     if (candidates.empty()) return -1;
     const bool takes_oldest = ++chunks_ % kOldestEvery == 0;
     const auto before = [takes_oldest](const PromptCandidate& a, const PromptCandidate& b) {
-        if (takes_oldest || a.remaining == b.remaining) return a.age < b.age;
-        return a.remaining < b.remaining;
+        if (takes_oldest) return a.age < b.age;
+        return std::make_tuple(-a.priority, a.remaining, a.age) <
+               std::make_tuple(-b.priority, b.remaining, b.age);
     };
     return std::min_element(candidates.begin(), candidates.end(), before)->stream;
 }

@@ -1,8 +1,8 @@
 // Which prompt is computed next, and how much of it fits into a given time. Pure; knows no
 // llama.cpp.
 //
-// Shortest remaining first: a short question does not wait for a long document, and the sum of all
-// waits is the least. So that a long prompt does not starve behind a stream of short ones, every
+// Of one priority shortest remaining first: a short question does not wait for a long document, and
+// the sum of all waits is the least. So that a long prompt does not starve behind a stream of short ones, every
 // fourth chunk goes to the prompt that has been there longest.
 #pragma once
 
@@ -40,6 +40,7 @@ struct PromptCandidate {
     int32_t stream;
     uint64_t age;      // order of admission
     double remaining;  // what somebody waits for, in any unit of work
+    int32_t priority = 0;
 };
 
 class PromptOrder {

@@ -120,6 +120,8 @@ def test_num_predict_zero_means_no_limit_of_its_own(model: Any, make_client: Mak
         ({"temperature": 1e300}, "temperature"),
         ({"repeat_penalty": 0.0}, "repeat_penalty"),
         ({"repeat_last_n": -2}, "repeat_last_n"),
+        ({"priority": 11}, "priority"),
+        ({"user": "x" * 257}, "user"),
         ({"stop": ["x"] * 100}, "stop"),
         ({"stop": ["\ud800"]}, "stop"),
         ({"prompt": []}, "prompt"),
@@ -491,3 +493,17 @@ def test_a_model_without_a_vocabulary_does_not_generate(tmp_path: Any) -> None:
     with pytest.raises(native.NativeError, match="no vocabulary") as caught:
         native.Loop(model)
     assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def test_priority_and_user_decide_who_is_next(model: Any, make_client: Make) -> None:
+    client = make_client(model, num_parallel=1)
+    running = client.submit(PROMPT, num_predict=400, user="many")
+    client.until(lambda: client.jobs[running].started)
+    many = [client.submit(PROMPT, num_predict=2, user="many") for _ in range(3)]
+    one = client.submit(PROMPT, num_predict=2, user="one")
+    urgent = client.submit(PROMPT, num_predict=2, user="many", priority=5)
+    order: list[int] = []
+    while len(order) < 6:
+        client.pump()
+        order += [i for i, job in client.jobs.items() if job.last and i not in order]
+    assert order.index(urgent) < order.index(one) < min(map(order.index, many))

@@ -131,6 +131,7 @@ async def test_every_field_reaches_the_engine(rest: Rest) -> None:
         images=["AQID"], format={"type": "object", "properties": {"b": 1, "a": 2}},
         options={"seed": 42, "stop": ["x"]}, keep_alive="1m30s", truncate=False, shift=False,
         think="high", logprobs=True, top_logprobs=3, timeout=1.5, raw=False,
+        priority=-3, user="u",
     )  # fmt: skip
     request = asked(rest)
     assert (request.model, request.prompt, request.suffix) == ("tiny", "p", "s")
@@ -149,13 +150,15 @@ async def test_every_field_reaches_the_engine(rest: Rest) -> None:
     assert (request.think.enabled, request.think.level) == (True, "high")
     assert request.logprobs.top == 3
     assert request.timeout.ToMilliseconds() == 1500
+    assert (request.priority, request.user) == (-3, "u")
     assert request.return_context
 
 
 async def test_what_is_absent_or_null_stays_absent(rest: Rest) -> None:
     body = dict.fromkeys(
         ("suffix", "context", "stream", "raw", "format", "keep_alive", "images", "options",
-         "think", "truncate", "shift", "logprobs", "top_logprobs", "timeout")
+         "think", "truncate", "shift", "logprobs", "top_logprobs", "timeout",
+         "priority", "user")
     )  # fmt: skip
     reply = await rest.generate(prompt="p", **body)
     assert len(reply.lines) == 4

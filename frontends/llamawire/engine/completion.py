@@ -119,6 +119,8 @@ class Completions:
                 truncate=request.truncate,
                 shift=shifts(request, model),
                 reproducible=has_seed(model.parameters, request.options),
+                priority=request.priority,
+                user=request.user,
                 grammar=plan.grammar,
                 marks=plan.marks,
                 thinking=plan.thinking,

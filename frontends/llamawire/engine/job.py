@@ -22,6 +22,9 @@ class Job:
     shift: bool = True
     reproducible: bool = False
     """The same text on a cold and on a warm cache; costs the reuse of generated tokens."""
+    priority: int = 0
+    user: str = ""
+    """Whose job it is; users have equal shares."""
     grammar: Grammar | None = None
     marks: tuple[str, ...] = ()
     """Control tokens that the answer's reader has to know of, see prompt/output/marks.py."""

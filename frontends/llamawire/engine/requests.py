@@ -19,6 +19,8 @@ PROMPT_TOKENS_MAX = 1 << 24
 MESSAGES_MAX = 16_384
 TOOLS_MAX = 1_024
 TOP_LOGPROBS_MAX = 20
+PRIORITY_MAX = 10
+USER_BYTES_MAX = 256
 THINKING_BUDGET_MAX = (1 << 31) - 1
 IMAGES_MAX = 64
 """Of one request."""
@@ -41,6 +43,8 @@ class Request:
     """Most tokens of thinking."""
     top_logprobs: int | None = None
     timeout_s: float | None = None
+    priority: int = 0
+    user: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,7 @@ def check(request: Request, model: ServedModel) -> None:
     check_thinking_budget(request)
     if request.top_logprobs is not None and not 0 <= request.top_logprobs <= TOP_LOGPROBS_MAX:
         raise InvalidArgument(f"logprobs.top must be 0 to {TOP_LOGPROBS_MAX}", field="logprobs.top")
+    check_place_in_line(request)
 
 
 def wanted_capabilities(request: Request) -> list[tuple[str, bool]]:
@@ -100,6 +105,15 @@ def check_contradictions(request: GenerateRequest) -> None:
         raise InvalidArgument(
             f"prompt_tokens must have 1 to {PROMPT_TOKENS_MAX - 1} ids", field="prompt_tokens"
         )
+
+
+def check_place_in_line(request: Request) -> None:
+    if abs(request.priority) > PRIORITY_MAX:
+        raise InvalidArgument(
+            f"priority must be {-PRIORITY_MAX} to {PRIORITY_MAX}", field="priority"
+        )
+    if len(request.user.encode()) > USER_BYTES_MAX:
+        raise InvalidArgument(f"user must have at most {USER_BYTES_MAX} bytes", field="user")
 
 
 def check_sizes(request: ChatRequest) -> None:

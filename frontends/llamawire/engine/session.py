@@ -36,6 +36,8 @@ def job_message(job_id: int, job: Job, journal: Journal) -> pb.Job:
             num_batch=options.num_batch,
             shift=job.shift,
             reproducible=job.reproducible,
+            priority=job.priority,
+            user=job.user,
             grammar=job.grammar.text if job.grammar else "",
             grammar_root=job.grammar.root if job.grammar else "root",
             grammar_frame=job.grammar.frame if job.grammar else "",

@@ -54,6 +54,8 @@ class Body(ABC):
     top_logprobs: int = 0
     keep_alive_ns: int | None = None
     timeout_ns: int | None = None
+    priority: int = 0
+    user: str = ""
     debug_render_only: bool = False
 
     @property
@@ -122,6 +124,11 @@ def with_budget(
     return generation_pb2.Think(enabled=asked.enabled, level=asked.level, budget_tokens=budget)
 
 
+def _read_priority(raw: bytes) -> int:
+    """As near as an int32 comes; the engine knows the limits."""
+    return min(max(gojson.integer(raw), -(2**31)), 2**31 - 1)
+
+
 COMMON: Mapping[str, gojson.Leaf] = {
     "model": gojson.string,
     "stream": gojson.boolean,
@@ -136,6 +143,8 @@ COMMON: Mapping[str, gojson.Leaf] = {
     "top_logprobs": gojson.integer,
     "_debug_render_only": gojson.boolean,
     "timeout": read_timeout,
+    "priority": _read_priority,
+    "user": gojson.string,
 }
 # Where a body's field has another name in JSON.
 _NAMES = {

@@ -97,4 +97,6 @@ def chat_request(body: ChatBody, name: str) -> chat_pb2.ChatRequest:
         think=body.think,
         logprobs=logprobs_message(body),
         timeout=duration_message(body.timeout_ns),
+        priority=body.priority,
+        user=body.user,
     )

@@ -99,5 +99,7 @@ def generate_request(body: GenerateBody, name: str) -> generation_pb2.GenerateRe
         think=body.think,
         logprobs=logprobs_message(body),
         timeout=duration_message(body.timeout_ns),
+        priority=body.priority,
+        user=body.user,
         return_context=not body.raw,
     )

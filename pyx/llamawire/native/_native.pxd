@@ -80,6 +80,8 @@ cdef extern from "llamawire/options.h" namespace "llamawire" nogil:
         cbool shift
         cbool cache_prompt
         cbool reproducible
+        int32_t priority
+        string user
         SamplingOptions sampling
         vector[string] stop
         string grammar

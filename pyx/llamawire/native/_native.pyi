@@ -263,6 +263,8 @@ class Loop:
         top_logprobs: int = -1,
         cache_prompt: bool = True,
         reproducible: bool = True,
+        priority: int = 0,
+        user: str = "",
     ) -> None:
         """Queue a job. `prompt` and `generated` are token ids.
 
@@ -301,6 +303,9 @@ class Loop:
         reproducible: the prefix cache gives only what a cold one would have computed alike, bit for
         bit; with a seed, a job that runs alone then gives the same text whatever ran before. False
         also reuses tokens that were generated: the next turn of a chat starts sooner.
+
+        priority (-10 to 10) and user (at most 256 bytes) decide who of those that wait is next:
+        higher priority first, waiting counts; of one priority the user who has had fewest tokens.
 
         INVALID_ARGUMENT: an option outside its range, named, a grammar that is none, or an id
         outside the vocabulary, or a prompt that leaves no room for one token.

@@ -428,6 +428,8 @@ cdef class Loop:
         top_logprobs=-1,
         cache_prompt=True,
         reproducible=True,
+        priority=0,
+        user="",
     ):
         cdef JobRequest request
         cdef JobOptions* options = &request.options
@@ -445,6 +447,8 @@ cdef class Loop:
         options.shift = shift
         options.cache_prompt = cache_prompt
         options.reproducible = reproducible
+        options.priority = int32(priority)
+        options.user = utf8(user, "user")
         for string_ in stop:
             options.stop.push_back(utf8(string_, "stop"))
         options.grammar = utf8(grammar, "grammar")

@@ -100,6 +100,8 @@ def read_generate(request: generation_pb2.GenerateRequest) -> GenerateRequest:
         thinking_budget=read_thinking_budget(request.think),
         top_logprobs=request.logprobs.top if request.HasField("logprobs") else None,
         timeout_s=timeout_s(request.timeout) if request.HasField("timeout") else None,
+        priority=request.priority,
+        user=request.user,
     )
 
 

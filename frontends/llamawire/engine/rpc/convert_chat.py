@@ -43,6 +43,8 @@ def read_chat(request: pb.ChatRequest) -> ChatRequest:
         thinking_budget=read_thinking_budget(request.think),
         top_logprobs=request.logprobs.top if request.HasField("logprobs") else None,
         timeout_s=timeout_s(request.timeout) if request.HasField("timeout") else None,
+        priority=request.priority,
+        user=request.user,
     )
 
 
