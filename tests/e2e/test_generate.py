@@ -120,14 +120,6 @@ def test_a_timeout_ends_the_answer_with_its_reason(daemon: Daemon) -> None:
     assert len(answer["response"]) > 10
 
 
-def test_a_queue_that_is_full_says_so_at_once(start_daemon: Callable[..., Daemon]) -> None:
-    daemon = start_daemon(LLAMAWIRE_MAX_QUEUE="0")
-    answer = daemon.generate(prompt=SKY)
-    assert answer.status == 503
-    assert "server busy, please try again." in answer.json["error"]
-    assert answer.headers["Retry-After"]
-
-
 def test_a_file_that_somebody_damaged_in_the_store_never_reaches_llama_cpp(
     start_daemon: Callable[..., Daemon],
 ) -> None:

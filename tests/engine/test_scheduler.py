@@ -262,14 +262,38 @@ async def test_a_model_that_is_held_off_takes_nobodys_place() -> None:
     assert office.names == ["good"]
 
 
+async def test_the_queue_for_streams_is_bounded() -> None:
+    office = Office(max_queue=2)  # and one stream
+    async with office.lease(), office.lease(), office.lease():
+        with pytest.raises(QueueFull, match="2 requests"):
+            await office.use()
+        await office.use("b")
+    await office.use()
+
+
 async def test_a_draining_scheduler_refuses_new_requests_and_waits_for_old_ones() -> None:
     office = Office()
-    async with office.lease():
-        draining = asyncio.create_task(office.scheduler.drain(5))
-        await asyncio.sleep(0.01)
-        assert not draining.done()
-        with pytest.raises(ShuttingDown):
-            await office.use()
+    office.gate.clear()
+    loading = asyncio.create_task(office.use())
+    await asyncio.sleep(0.01)
+    draining = asyncio.create_task(office.scheduler.drain(5))
+    await asyncio.sleep(0.01)
+    assert not draining.done()
+    with pytest.raises(ShuttingDown):
+        await office.use()
+    office.gate.set()
+    await loading
     await draining
     await office.scheduler.close()
     assert office.closed == ["a"]
+
+
+async def test_who_waits_for_a_load_when_the_server_ends_is_told_so() -> None:
+    office = Office()
+    office.gate.clear()
+    loading = asyncio.create_task(office.use())
+    await asyncio.sleep(0.01)
+    await office.scheduler.drain(0)
+    await office.scheduler.close()
+    with pytest.raises(ShuttingDown):
+        await loading

@@ -101,7 +101,7 @@ async def start(request: pytest.FixtureRequest) -> AsyncIterator[Start]:
         async def stubs(engine: FakeEngine) -> Stubs:
             if request.param == "in process":
                 local: Any = LocalStub(engine)
-                return Stubs(local, local, local, local)
+                return Stubs(local, local, local, local, local)
             server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
             add_to_server(engine, server)
             port = server.add_insecure_port("127.0.0.1:0")

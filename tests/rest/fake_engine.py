@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 from google.protobuf import any_pb2, duration_pb2, timestamp_pb2
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from llamawire.v1 import (
@@ -164,6 +165,7 @@ class FakeEngine:
     progress: list[object] = field(default_factory=list)
     blobs: set[str] = field(default_factory=set)
     put_bytes: int = 0
+    is_draining: bool = False
     put_answers_early: bool = False
     sent_count: int = 0
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -303,6 +305,13 @@ class FakeEngine:
         self._note(request)
         return server_service_pb2.GetVersionResponse(version="1.2.3")
 
+    async def Check(self, request: health_pb2.HealthCheckRequest) -> object:
+        """Models that begin with `late` stand still; `is_draining` is everybody's."""
+        self._note(request)
+        is_late = self.is_draining or request.service.startswith("late")
+        kinds = health_pb2.HealthCheckResponse
+        return kinds(status=kinds.NOT_SERVING if is_late else kinds.SERVING)
+
 
 class LocalStream:
     """A server stream in the same process."""
@@ -377,6 +386,7 @@ def add_to_server(engine: FakeEngine, server: grpc.aio.Server) -> None:
         (embedding_service_pb2_grpc, "EmbeddingService"),
         (model_service_pb2_grpc, "ModelService"),
         (server_service_pb2_grpc, "ServerService"),
+        (health_pb2_grpc, "Health"),
     ):
         base = getattr(module, f"{name}Servicer")
         methods = {

@@ -62,7 +62,7 @@ def test_everything_promised_is_there() -> None:
 
 def stubs() -> Stubs:
     local = LocalStub(FakeEngine())
-    return Stubs(local, local, local, local)  # type: ignore[arg-type]
+    return Stubs(local, local, local, local, local)  # type: ignore[arg-type]
 
 
 async def test_a_taken_port_is_a_sentence() -> None:

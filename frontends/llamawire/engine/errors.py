@@ -84,15 +84,15 @@ class Unsupported(EngineError):
 
 
 class QueueFull(EngineError):
-    """The bounded queue has no place."""
+    """A bounded queue has no place; `setting` bounds it."""
 
-    def __init__(self, limit: int, retry_after_s: float = 1.0) -> None:
+    def __init__(self, limit: int, setting: str = "LLAMAWIRE_MAX_QUEUE") -> None:
         super().__init__(
-            f"the server is busy: {limit} requests wait already (LLAMAWIRE_MAX_QUEUE)",
+            f"the server is busy: {limit} requests wait already ({setting})",
             code="RESOURCE_EXHAUSTED",
             reason="QUEUE_FULL",
             metadata={"limit": str(limit)},
-            retry_after_s=retry_after_s,
+            retry_after_s=1.0,
         )
 
 

@@ -241,6 +241,10 @@ class Runner:
             worker = await self._ready_worker()
             try:
                 return await ask(worker)
+            except asyncio.CancelledError:
+                if self._closing and worker.buried.is_set():
+                    raise ShuttingDown from None  # our own end has cancelled the call
+                raise
             except grpc.aio.AioRpcError as error:
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -91,6 +91,10 @@ class Slot:
             return None
         return (time.time() if self.leases else self.idle_since) + self.keep_alive_s
 
+    def leases_max(self, max_queue: int) -> int:
+        """A request a stream, and as many as may wait for one."""
+        return self.runner.loaded.num_parallel + max_queue
+
     def satisfies(self, wanted: LoadSettings) -> bool:
         """Whether a request can run here: a smaller context never asks for a reload, nor does an
         option that the request leaves to us."""
@@ -124,6 +128,10 @@ class Scheduler:
         self._load_crashes: dict[Files, LoadCrashes] = {}
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._requests = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
         self._closed = False
 
     # ---- requests ----------------------------------------------------------------------------
@@ -134,9 +142,31 @@ class Scheduler:
     ) -> AsyncIterator[Runner]:
         """The model's runner, loaded first if need be; given back at the end of the block.
 
-        QueueFull when `max_queue` requests wait for a load already.
+        QueueFull when `max_queue` requests wait for a load already, or for a stream of the model.
         """
-        slot = await self._slot(model, self.load_settings(model, options))
+        if self._draining:
+            raise ShuttingDown
+        with self._counted():
+            slot = await self._slot(model, self.load_settings(model, options))
+            async with self._held(slot, keep_alive_s):
+                yield slot.runner
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """One more request that a drain waits for."""
+        self._requests += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            if self._requests == 0:
+                self._idle.set()
+
+    @contextlib.asynccontextmanager
+    async def _held(self, slot: Slot, keep_alive_s: float | None) -> AsyncIterator[None]:
+        if slot.leases >= slot.leases_max(self._settings.max_queue):
+            raise QueueFull(self._settings.max_queue)
         slot.leases += 1
         slot.idle.clear()
         if slot.timer is not None:
@@ -144,7 +174,7 @@ class Scheduler:
         if keep_alive_s is not None:
             slot.keep_alive_s = keep_alive_s
         try:
-            yield slot.runner
+            yield
         finally:
             slot.leases -= 1
             if slot.leases == 0:
@@ -177,14 +207,14 @@ class Scheduler:
         return sorted(models, key=lambda each: each.expires_at or math.inf, reverse=True)
 
     async def drain(self, timeout_s: float) -> None:
-        """Refuses new requests and waits for the running ones, at most so long."""
-        self._closed = True
-        waits = [slot.idle.wait() for slot in self._slots.values()]
+        """Refuses new requests and waits for those there are, at most so long."""
+        self._draining = True
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*waits), timeout_s)
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
 
     async def close(self) -> None:
-        self._closed = True
+        """Ends what still runs or waits, as ShuttingDown, and every worker."""
+        self._draining = self._closed = True
         for load in list(self._loads.values()):
             load.task.cancel()
         await asyncio.gather(*(load.task for load in self._loads.values()), return_exceptions=True)
@@ -210,7 +240,8 @@ class Scheduler:
             kv_cache_type=settings.kv_cache_type,
             flash_attention=settings.flash_attention,
             prefill_budget_ms=settings.prefill_budget_ms,
-            queue_max=settings.max_queue,
+            # The daemon counts; a new worker gets all of a dead one's at once.
+            queue_max=settings.max_queue + settings.num_parallel,
             embeds=model.embeds,
             projector=model.projector,
             image_cache_bytes=settings.image_cache_bytes,
@@ -243,6 +274,10 @@ class Scheduler:
         load.waiters += 1
         try:
             return await asyncio.shield(load.task)
+        except asyncio.CancelledError:
+            if self._closed and load.task.done():
+                raise ShuttingDown from None  # it is the load that was cancelled, by `close`
+            raise
         finally:
             load.waiters -= 1
             if load.waiters == 0 and not load.task.done():

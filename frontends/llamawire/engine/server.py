@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.metadata
 import logging
+import os
 import platform
 import signal
 from dataclasses import replace
@@ -22,6 +22,7 @@ from llamawire.engine.embeddings import Embeddings
 from llamawire.engine.rpc.embedding import EmbeddingServicer
 from llamawire.engine.rpc.generation import GenerationServicer
 from llamawire.engine.rpc.health import HealthServicer
+from llamawire.engine.rpc.limit import CallLimit
 from llamawire.engine.rpc.local import local_stub
 from llamawire.engine.rpc.models import ModelServicer
 from llamawire.engine.rpc.server import ServerServicer
@@ -58,6 +59,10 @@ __all__ = ["Server"]
 log = logging.getLogger(__name__)
 
 GRPC_PORT = 11435
+LAST_WORDS_S = 2.0
+"""For requests to write their end, after they have been ended."""
+REFUSALS_MAX = 4096
+"""Calls beyond the limit that are being refused; more than these, gRPC refuses without details."""
 
 EMBEDDING = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]
 GENERATION = generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"]
@@ -118,13 +123,18 @@ class Server:
         """Refuses new requests, lets running ones end within the drain's time, then ends them."""
         await self._health.drain()
         await self._scheduler.drain(self.settings.drain_timeout_s)
+        # What still runs ends with a status, for which the connections are needed.
+        await self._scheduler.close()
         if self._rest is not None:
             await self._rest.close()
         if self._grpc is not None:
-            await self._grpc.stop(grace=0.5)
+            await self._grpc.stop(grace=LAST_WORDS_S)
         await self._registry.close()
-        await self._scheduler.close()
         await self._pool.close()
+
+    def abandon(self) -> None:
+        """Leaves nothing on the disk; whoever calls it ends the process."""
+        self._pool.abandon()
 
     def _make_runner(
         self,
@@ -146,7 +156,8 @@ class Server:
     async def _start_grpc(self) -> None:
         server = grpc.aio.server(
             options=grpc_options(self.settings),
-            maximum_concurrent_rpcs=self.settings.grpc_streams_max,
+            interceptors=[CallLimit(self.settings.grpc_streams_max)],
+            maximum_concurrent_rpcs=self.settings.grpc_streams_max + REFUSALS_MAX,
         )
         generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(
             self._generation, server
@@ -172,12 +183,16 @@ class Server:
             models=local_stub(self._models, MODELS),
             embedding=local_stub(self._embedding, EMBEDDING),
             server=local_stub(self._server, SERVER),
+            health=local_stub(self._health, HEALTH),
         )
         address = parse_address(self.settings.rest_address)
         app = create_app(
             stubs,
             RestSettings(
-                origins=self.settings.origins, body_bytes_max=self.settings.message_bytes_max
+                origins=self.settings.origins,
+                body_bytes_max=self.settings.message_bytes_max,
+                requests_max=self.settings.rest_requests_max,
+                shutdown_timeout_s=LAST_WORDS_S,
             ),
         )
         self._rest = await serve_app(app, address.host, address.port)
@@ -200,18 +215,17 @@ async def run(settings: Settings) -> None:
     def on_signal() -> None:
         if stopping.is_set():
             log.warning("second signal: ending at once")
-            ending.cancel()
+            server.abandon()
+            os._exit(1)  # threads that hash or copy would hold up any other end
         stopping.set()
 
+    server = Server(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    server = Server(settings)
     await server.start()
     await stopping.wait()
     log.info("stopping; running requests have %g s", settings.drain_timeout_s)
-    ending = asyncio.create_task(server.stop())
-    with contextlib.suppress(asyncio.CancelledError):
-        await ending
+    await server.stop()
 
 
 def open_library(settings: Settings) -> Library:

@@ -49,7 +49,8 @@ class Settings:
     max_loaded_models: int = 3
     """LLAMAWIRE_MAX_LOADED_MODELS: models in memory."""
     max_queue: int = 512
-    """LLAMAWIRE_MAX_QUEUE: requests that may wait for a model, and for a stream of a model."""
+    """LLAMAWIRE_MAX_QUEUE: requests that may wait for models to load, and for the streams of each
+    loaded model; at least 1."""
     context_length: int = 4096
     """LLAMAWIRE_CONTEXT_LENGTH: num_ctx where neither request nor model says."""
     kv_cache_type: str = "f16"
@@ -69,6 +70,8 @@ class Settings:
     """LLAMAWIRE_MESSAGE_BYTES: longest gRPC message and REST body; images travel in them."""
     grpc_streams_max: int = 1024
     """LLAMAWIRE_GRPC_STREAMS: requests at a time over gRPC."""
+    rest_requests_max: int = 1024
+    """LLAMAWIRE_REST_REQUESTS: requests at a time over REST."""
     connection_age_s: float = 3600.0
     """LLAMAWIRE_CONNECTION_AGE: gRPC connections older than this are asked to reconnect, so that
     clients spread over replicas."""
@@ -188,7 +191,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "load_hold_off_s": (ours("LOAD_HOLD_OFF"), parse_duration_s),
     "num_parallel": (both("NUM_PARALLEL"), at_least_one),
     "max_loaded_models": (both("MAX_LOADED_MODELS"), count_or(3)),
-    "max_queue": (both("MAX_QUEUE"), parse_count),
+    "max_queue": (both("MAX_QUEUE"), at_least_one),
     "context_length": (both("CONTEXT_LENGTH"), count_or(4096)),
     "kv_cache_type": (both("KV_CACHE_TYPE"), str.lower),
     "flash_attention": (both("FLASH_ATTENTION"), parse_bool),
@@ -198,6 +201,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "no_default_model": (ours("NO_DEFAULT_MODEL"), parse_bool),
     "message_bytes_max": (ours("MESSAGE_BYTES"), at_least_one),
     "grpc_streams_max": (ours("GRPC_STREAMS"), at_least_one),
+    "rest_requests_max": (ours("REST_REQUESTS"), at_least_one),
     "connection_age_s": (ours("CONNECTION_AGE"), timeout_s),
     "read_ahead_tokens": (ours("READ_AHEAD"), at_least_one),
     "drain_timeout_s": (ours("DRAIN_TIMEOUT"), parse_duration_s),

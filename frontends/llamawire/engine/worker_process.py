@@ -159,6 +159,11 @@ class WorkerPool:
             await worker.stop()
         return await self._start(numa)
 
+    def abandon(self) -> None:
+        """For an end at once: workers end when their input closes, the folder is all that would
+        stay."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     async def close(self) -> None:
         self._closed = True
         if self._filling is not None:

@@ -1,6 +1,6 @@
 """The aiohttp application: routes, and what surrounds every request.
 
-From the outside in: origin (cors.py), Host header (host.py), errors, route.
+From the outside in: origin (cors.py), Host header (host.py), errors, limits (limits.py), route.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .embedding import EmbeddingHandlers
 from .errors import RestError
 from .generation import GenerationHandlers
 from .gojson import DecodeError
+from .limits import limit_requests, watch_bodies
 from .models import ModelHandlers
 from .ndjson import json_response
 from .routing import Handler, Router
@@ -64,6 +65,8 @@ def create_app(
             _check_origin(cors),
             _check_host(router),
             _answer_errors(settings),
+            limit_requests(settings),
+            watch_bodies(settings),
         ],
         client_max_size=settings.body_bytes_max,
     )
@@ -88,6 +91,8 @@ def _routes(stubs: Stubs, stamp: UtcStamp) -> Router:
     embedded = openai.EmbeddingHandlers(stubs)
     router = Router()
     router.add("/", GET=server.root, HEAD=server.root)
+    router.add("/healthz", GET=server.healthz, HEAD=server.healthz)
+    router.add("/readyz", GET=server.readyz, HEAD=server.readyz)
     router.add("/api/version", GET=server.version, HEAD=server.version)
     router.add("/api/status", GET=server.status)
     router.add("/api/generate", POST=generation.generate)

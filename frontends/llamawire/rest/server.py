@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import grpc.aio
-from aiohttp import web
+from aiohttp import hdrs, web
+from grpc_health.v1 import health_pb2
 
 from llamawire.v1 import server_service_pb2
 
@@ -19,10 +20,30 @@ class ServerHandlers:
 
     def __init__(self, stubs: Stubs) -> None:
         self._server = stubs.server
+        self._health = stubs.health
 
     async def root(self, request: web.Request) -> web.StreamResponse:
         # Clients look for these very words to see whether a server is up.
         return web.Response(text="Ollama is running")
+
+    async def healthz(self, request: web.Request) -> web.StreamResponse:
+        """This process is alive; asks nobody."""
+        return web.Response(text="ok")
+
+    async def readyz(self, request: web.Request) -> web.StreamResponse:
+        """200 if the engine, or its `?model=`, takes requests: 503 while it drains, while the
+        model's worker stands still or is replaced, and where no engine answers; 404 without such a
+        model."""
+        service = request.query.get("model", "")
+        try:
+            checked = await self._health.Check(health_pb2.HealthCheckRequest(service=service))
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.NOT_FOUND:
+                return web.Response(status=404, text="no such model")
+            return _not_ready()
+        if checked.status != health_pb2.HealthCheckResponse.SERVING:
+            return _not_ready()
+        return web.Response(text="ready")
 
     async def version(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -34,3 +55,7 @@ class ServerHandlers:
     async def status(self, request: web.Request) -> web.StreamResponse:
         # There is no hosted service behind this server; clients know that as a cloud switched off.
         return json_response({"cloud": {"disabled": True, "source": "env"}})
+
+
+def _not_ready() -> web.Response:
+    return web.Response(status=503, text="not ready", headers={hdrs.RETRY_AFTER: "1"})

@@ -45,6 +45,7 @@ async def serve_app(app: web.Application, host: str, port: int) -> Serving:
         max_line_size=settings.header_bytes_max,
         max_field_size=settings.header_bytes_max,
         shutdown_timeout=settings.shutdown_timeout_s,
+        keepalive_timeout=settings.idle_timeout_s,
     )
     await runner.setup()
     site = web.TCPSite(runner, host or None, port, backlog=settings.backlog)

@@ -19,5 +19,11 @@ class RestSettings:
     header_bytes_max: int = 1 << 20
     # Connections that wait for `accept`.
     backlog: int = 1024
+    # Requests under way; the next one is answered 503.
+    requests_max: int = 1024
+    # A connection between two requests, or whose headers do not come, is closed after this.
+    idle_timeout_s: float = 120.0
+    # A body of which nothing comes for so long is given up, with 408.
+    body_stall_timeout_s: float = 60.0
     # How long running requests may go on after a stop was asked for.
     shutdown_timeout_s: float = 30.0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from llamawire.v1 import (
     chat_pb2,
@@ -29,6 +30,7 @@ from llamawire.v1 import (
 __all__ = [
     "EmbeddingStub",
     "GenerationStub",
+    "HealthStub",
     "MessageStream",
     "ModelStub",
     "ServerStub",
@@ -146,6 +148,14 @@ class ServerStub(Protocol):
     ) -> Awaitable[server_service_pb2.GetVersionResponse]: ...
 
 
+class HealthStub(Protocol):
+    """grpc.health.v1.Health, as far as REST speaks it."""
+
+    def Check(
+        self, request: health_pb2.HealthCheckRequest, /
+    ) -> Awaitable[health_pb2.HealthCheckResponse]: ...
+
+
 @dataclass(frozen=True)
 class Stubs:
     """The engine, seen from the adapter."""
@@ -154,6 +164,7 @@ class Stubs:
     models: ModelStub
     server: ServerStub
     embedding: EmbeddingStub
+    health: HealthStub
 
 
 def from_channel(channel: grpc.aio.Channel) -> Stubs:
@@ -163,4 +174,5 @@ def from_channel(channel: grpc.aio.Channel) -> Stubs:
         model_service_pb2_grpc.ModelServiceStub(channel),
         server_service_pb2_grpc.ServerServiceStub(channel),
         embedding_service_pb2_grpc.EmbeddingServiceStub(channel),
+        health_pb2_grpc.HealthStub(channel),
     )
