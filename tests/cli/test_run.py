@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import grpc
 import pytest
@@ -157,3 +158,17 @@ def test_durations_are_gos(nanoseconds: int, text: str) -> None:
 def test_other_durations_are_refused(text: str) -> None:
     with pytest.raises(CliError, match="invalid duration"):
         parse_duration_ns(text)
+
+
+def test_pictures_go_with_the_prompt_of_a_model_that_sees(
+    cli: Cli, server: FakeServer, tmp_path: Path
+) -> None:
+    (tmp_path / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    cli("run", "tiny", "what is ./cat.png")
+    assert (server.requests[-1].prompt, server.requests[-1].images) == ("what is ./cat.png", [])
+    capabilities = [model_pb2.CAPABILITY_COMPLETION, model_pb2.CAPABILITY_VISION]
+    server.models = [model(capabilities=capabilities)]
+    result = cli("run", "tiny", "what is ./cat.png")
+    assert result.err == "Added image './cat.png'\n"
+    request = server.requests[-1]
+    assert (request.prompt, list(request.images)) == ("what is", [b"\x89PNG\r\n\x1a\n"])

@@ -9,6 +9,7 @@ import grpc
 
 from llamawire.cli.conversation import Conversation, Text
 from llamawire.cli.durations import duration_text
+from llamawire.cli.media import take_pictures
 from llamawire.cli.terminal import Terminal
 from llamawire.cli.word_wrap import WordWrap
 from llamawire.v1.generation_pb2 import Finished
@@ -28,17 +29,26 @@ class Style:
     verbose: bool = False
     """Print counts and times after each answer."""
     hide_thinking: bool = False
+    sees: bool = False
+    """The model takes images."""
 
 
 def print_answer(conversation: Conversation, prompt: str, terminal: Terminal, style: Style) -> None:
     """Asks and prints as the answer comes. Whatever ends it early ends the server's work too.
 
-    Raises grpc.RpcError.
+    If the model sees, pictures that the prompt names by their paths go with it. Raises
+    grpc.RpcError, CliError for a file that is no picture.
     """
+    images: list[bytes] = []
+    if style.sees:
+        prompt, pictures = take_pictures(prompt)
+        for name, data in pictures:
+            terminal.note(f"Added image '{name}'")
+            images.append(data)
     finished: Finished | None = None
     printer = _Printer(terminal, style)
     try:
-        with closing(conversation.ask(prompt)) as events:
+        with closing(conversation.ask(prompt, images)) as events:
             for event in events:
                 if isinstance(event, Text):
                     printer.print(event)

@@ -6,7 +6,7 @@ back with the next prompt. `turns` keeps the texts, which is all that Chat will 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from google.protobuf.duration_pb2 import Duration
@@ -72,9 +72,14 @@ class Conversation:
         self.turns.clear()
         self._context.clear()
 
-    def ask(self, prompt: str) -> Generator[Text | Finished, None, None]:
-        """The answer, and last its counts. Closing the iterator ends the work on the server."""
-        call = self._client.generation.Generate(self._request(prompt))
+    def ask(
+        self, prompt: str, images: Sequence[bytes] = ()
+    ) -> Generator[Text | Finished, None, None]:
+        """The answer, and last its counts. Closing the iterator ends the work on the server.
+
+        The model sees images in the turn that they come with: `context` has no place for them.
+        """
+        call = self._client.generation.Generate(self._request(prompt, images))
         answer: list[str] = []
         try:
             for reply in call:
@@ -87,11 +92,12 @@ class Conversation:
         finally:
             call.cancel()  # type: ignore[no-untyped-call]
 
-    def _request(self, prompt: str) -> GenerateRequest:
+    def _request(self, prompt: str, images: Sequence[bytes]) -> GenerateRequest:
         settings = self.settings
         return GenerateRequest(
             model=self.model,
             prompt=prompt,
+            images=images,
             system=settings.system,
             context=TokenIds(ids=self._context) if self._context else None,
             format=settings.format,

@@ -16,9 +16,10 @@ from llamawire.cli.answer import Style, print_answer
 from llamawire.cli.client import Client
 from llamawire.cli.conversation import Conversation
 from llamawire.cli.create import create_request
-from llamawire.cli.errors import Failure
+from llamawire.cli.errors import CliError, Failure
 from llamawire.cli.history import HistoryFile
 from llamawire.cli.listing import models_table
+from llamawire.cli.media import names_picture
 from llamawire.cli.multiline import Entry, Multiline
 from llamawire.cli.names import ModelName
 from llamawire.cli.progress import show_waiting
@@ -84,6 +85,8 @@ class Repl:
         if not entry.text.strip():
             return True
         is_command = entry.text.startswith("/") and not entry.is_quoted
+        if is_command and self.style.sees and names_picture(entry.text):
+            is_command = False
         if is_command and entry.text.startswith(("/bye", "/exit")):
             return False
         try:
@@ -94,6 +97,8 @@ class Repl:
         except grpc.RpcError as error:
             text = Failure.of(error).text(self.client.address)
             self.terminal.note(f"Error: {text}")
+        except (CliError, OSError) as error:
+            self.terminal.note(f"Error: {error}")
         except KeyboardInterrupt:
             self.terminal.print("\n")
         return True

@@ -49,7 +49,8 @@ def run(arguments: argparse.Namespace, client: Client, terminal: Terminal) -> No
         )
         return
     conversation = Conversation(client, name, settings)
-    style = Style(not arguments.nowordwrap, arguments.verbose, arguments.hidethinking)
+    sees = model_pb2.CAPABILITY_VISION in model.capabilities
+    style = Style(not arguments.nowordwrap, arguments.verbose, arguments.hidethinking, sees)
     if parts or not terminal.is_interactive:
         _answer_once(conversation, " ".join(parts), terminal, style)
     else:
