@@ -6,7 +6,11 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +253,52 @@ def test_memory_of_the_projector_counts(seeing: Daemon) -> None:
     plain = seeing.post("/api/show", {"model": "seeing"}).json
     assert running["seeing:latest"]["context_length"] >= 2048, plain["details"]
     assert running["seeing:latest"]["size"] > 34_000
+
+
+def test_a_killed_worker_is_a_pause_with_pictures_too(
+    start_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = start_daemon(LLAMAWIRE_READ_AHEAD="64")
+    daemon.add_endless_model()
+    weights, projector = daemon.log.parent / "endless.gguf", tiny_projector(tmp_path / "p.gguf")
+    daemon.add_model("seeing", weights, beside=projector)
+    request = generation_pb2.GenerateRequest(
+        model="seeing", prompt="z", raw=True, images=[picture(1), picture(2)],
+        options=Options(num_predict=15_000, num_ctx=2048, seed=1),
+    )  # fmt: skip
+    ids: list[int] = []
+    finished = None
+    with daemon.generation() as stub:
+        for reply in stub.Generate(request):
+            for piece in reply.pieces.pieces:
+                if not ids:
+                    (worker,) = daemon.busy_workers()
+                    worker.send_signal(signal.SIGKILL)
+                ids.extend(piece.token_ids)
+            if reply.HasField("finished"):
+                finished = reply.finished
+    assert finished is not None
+    assert finished.resumed_count == 1
+    assert finished.generated_count == len(ids) == 15_000
+
+
+def test_a_modelfile_with_two_files_makes_a_model_that_sees(seeing: Daemon, tmp_path: Path) -> None:
+    tiny_llama(tmp_path / "w.gguf", seed=3, scale=4.0, vocabulary=bpe_vocabulary())
+    tiny_projector(tmp_path / "p.gguf")
+    (tmp_path / "Modelfile").write_text("FROM ./w.gguf\nFROM ./p.gguf\n")
+    (tmp_path / "cat.png").write_bytes(picture(1))
+    environment = {**os.environ, "LLAMAWIRE_GRPC": f"127.0.0.1:{seeing.grpc_port}"}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "llamawire.cli", *words], env=environment, cwd=tmp_path,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+
+    made = run("create", "made", "-f", "Modelfile")
+    assert made.returncode == 0, made.stderr
+    assert "vision" in seeing.post("/api/show", {"model": "made"}).json["capabilities"]
+    answer = run("run", "made", "what is ./cat.png", "--keepalive", "0s")
+    assert answer.returncode == 0, answer.stderr
+    assert "Added image './cat.png'" in answer.stderr
+    seeing.request("DELETE", "/api/delete", {"model": "made"})

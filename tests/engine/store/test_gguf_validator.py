@@ -4,13 +4,21 @@ import struct
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gguf_files import echo_automaton, lora_adapter, spm_vocabulary, tiny_llama, write_gguf
+from gguf_files import (
+    echo_automaton,
+    lora_adapter,
+    spm_vocabulary,
+    tiny_llama,
+    tiny_projector,
+    write_gguf,
+)
 from llamawire.engine.store import InvalidGguf, read_gguf, validate_gguf
 
 ONE = np.ones(8, np.float32)
@@ -255,3 +263,33 @@ def test_a_large_vocabulary_takes_little_time(tmp_path: Path) -> None:
     start = time.perf_counter()
     validate_gguf(path)
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metadata": {"clip.vision.attention.head_count": 0}}, "head_count 0 is not between"),
+        ({"metadata": {"clip.vision.attention.head_count": 3}}, "does not divide into 3 heads"),
+        ({"metadata": {"clip.vision.patch_size": 0}}, "patch_size 0 is not between"),
+        ({"metadata": {"clip.vision.patch_size": 32}}, "has no patch of 32"),
+        ({"metadata": {"clip.vision.image_size": 9000}}, "image_size 9000 is not between"),
+        ({"metadata": {"clip.vision.image_size": 64}}, "has not 64 places"),
+        ({"metadata": {"clip.vision.image_std": [0.5, 0.0, 0.5]}}, "must not be zero"),
+        ({"metadata": {"clip.vision.image_mean": [0.5]}}, "three finite numbers"),
+        ({"metadata": {"clip.vision.block_count": 1}}, 'needs the tensor "v.blk.0.attn_q.weight"'),
+        ({"metadata": {"clip.projector_type": "deepseek4v"}}, "deepseek4v is not supported"),
+        ({"metadata": {"general.architecture": "llama"}}, "has keys of clip"),
+        ({"tensors": {"mm.0.weight": None}}, 'needs the tensor "mm.0.weight"'),
+        ({"tensors": {"mm.2.weight": np.zeros((64, 32), "float32")}}, '"mm.2.weight" must be 64'),
+    ],
+)
+def test_a_projector_that_would_end_the_process_is_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = tiny_projector(tmp_path / "p.gguf", **change)
+    with pytest.raises(InvalidGguf, match=message):
+        validate_gguf(path, role="projector")
+
+
+def test_a_sound_projector_is_taken(tmp_path: Path) -> None:
+    assert validate_gguf(tiny_projector(tmp_path / "p.gguf")).role == "projector"
