@@ -26,6 +26,9 @@ class Constraint {
     // Appends all tokens that may come next, in no order. The cost is that of these tokens and of
     // those that go on where one of them ends.
     virtual void list_allowed(std::vector<Token>* tokens) = 0;
+    // The same where they are so few that it is cheaper than to look at a row of logits; else
+    // false, with some of them.
+    virtual bool list_few(std::vector<Token>* tokens) = 0;
     // Takes the token that was drawn. Throws Error(kInternal), and stays as it was, if the token
     // may not come next.
     virtual void accept(Token token) = 0;

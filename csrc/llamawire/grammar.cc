@@ -6,7 +6,6 @@
 #include <numeric>
 #include <utility>
 
-#include "backend.h"
 #include "error.h"
 #include "random.h"
 
@@ -25,97 +24,72 @@ std::chrono::nanoseconds thread_time() {
 
 }  // namespace
 
-GrammarVocabulary::GrammarVocabulary(const Model& model) : model_(model) {
-    const auto size = static_cast<size_t>(model.info().vocab_size);
-    usable_.assign(size, false);
+// Fills in what else there is: ends, and what is usable.
+std::vector<Token> GrammarVocabulary::sort_usable() {
     std::vector<Token> sorted;
-    for (Token token = 0; token < model.info().vocab_size; ++token) {
-        const std::string_view piece = model.piece(token);
+    usable_.assign(static_cast<size_t>(model_.info().vocab_size), false);
+    for (Token token = 0; token < model_.info().vocab_size; ++token) {
+        const std::string_view piece = model_.piece(token);
         const bool has_text = !piece.empty() && piece.find('\0') == std::string_view::npos;
-        if (!model.is_end(token) && !has_text) continue;
+        if (!model_.is_end(token) && !has_text) continue;
         usable_[static_cast<size_t>(token)] = true;
-        if (model.is_end(token)) {
-            end_ = token;
-            roots_.push_back(token);
-        } else {
-            sorted.push_back(token);
-        }
+        (model_.is_end(token) ? ends_ : sorted).push_back(token);
     }
     std::sort(sorted.begin(), sorted.end(),
-              [&](Token a, Token b) { return model.piece(a) < model.piece(b); });
+              [&](Token a, Token b) { return model_.piece(a) < model_.piece(b); });
+    return sorted;
+}
 
-    // In this order a token comes behind those that it begins with: they are on the path.
-    std::vector<Token> parents(size, -1);
-    std::vector<Token> path;
-    begins_.assign(size + 1, 0);
-    for (Token token : sorted) {
+GrammarVocabulary::GrammarVocabulary(const Model& model) : model_(model) {
+    const Token none = model.info().vocab_size;
+    const std::vector<Token> sorted = sort_usable();
+    const auto is_below = [&](Token token, Token parent) {
         const std::string_view piece = model.piece(token);
-        const auto begins_with = [&](Token other) {
-            return piece.substr(0, model.piece(other).size()) == model.piece(other);
-        };
-        while (!path.empty() && !begins_with(path.back())) path.pop_back();
-        if (path.empty()) {
-            roots_.push_back(token);
-        } else {
-            parents[static_cast<size_t>(token)] = path.back();
-            ++begins_[static_cast<size_t>(path.back()) + 1];
-        }
+        const std::string_view begin = model.piece(parent);
+        return piece.size() > begin.size() && piece.substr(0, begin.size()) == begin;
+    };
+    // In this order a token comes behind those that it begins with: they are on the path.
+    std::vector<Token> parents;
+    std::vector<Token> path;
+    begins_.assign(static_cast<size_t>(none) + 2, 0);
+    for (Token token : sorted) {
+        while (!path.empty() && !is_below(token, path.back())) path.pop_back();
+        parents.push_back(path.empty() ? none : path.back());
+        ++begins_[static_cast<size_t>(parents.back()) + 1];
         path.push_back(token);
     }
     std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
-    below_.resize(begins_.back());
+    branches_.resize(begins_.back());
     std::vector<uint32_t> next = begins_;
-    for (Token token : sorted) {
-        const Token parent = parents[static_cast<size_t>(token)];
-        if (parent >= 0) below_[next[static_cast<size_t>(parent)]++] = token;
+    for (size_t i = 0; i < sorted.size(); ++i) {
+        const size_t known = parents[i] == none ? 0 : model.piece(parents[i]).size();
+        const auto byte = static_cast<uint8_t>(model.piece(sorted[i])[known]);
+        branches_[next[static_cast<size_t>(parents[i])]++] = {sorted[i], 0, byte};
     }
-}
-
-void GrammarVocabulary::append_below(Token token, std::vector<Token>* tokens) const {
-    const auto begin = begins_[static_cast<size_t>(token)];
-    const auto end = begins_[static_cast<size_t>(token) + 1];
-    tokens->insert(tokens->end(), below_.begin() + begin, below_.begin() + end);
-}
-
-// Table 3-7 of the Unicode standard: which bytes may begin a character, and what may come second.
-bool Utf8Place::feed(std::string_view bytes) {
-    for (char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (missing_ > 0) {
-            if (byte < low_ || byte > high_) return false;
-            --missing_;
-            low_ = 0x80;
-            high_ = 0xBF;
-        } else if (byte >= 0x80) {
-            if (byte < 0xC2 || byte > 0xF4) return false;
-            missing_ = byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
-            low_ = byte == 0xE0 ? 0xA0 : byte == 0xF0 ? 0x90 : 0x80;
-            high_ = byte == 0xED ? 0x9F : byte == 0xF4 ? 0x8F : 0xBF;
+    for (Token parent = 0; parent <= none; ++parent) {
+        const Branches those = below(parent);
+        for (uint32_t place = those.end; place-- > those.begin;) {
+            const bool is_last =
+                place + 1 == those.end || branches_[place].byte != branches_[place + 1].byte;
+            branches_[place].behind = is_last ? place + 1 : branches_[place + 1].behind;
         }
     }
-    return true;
 }
 
-GrammarConstraint::GrammarConstraint(const GrammarVocabulary& vocabulary, llama_sampler_ptr grammar,
-                                     std::vector<Token> marks)
-    : vocabulary_(vocabulary), grammar_(std::move(grammar)), marks_(std::move(marks)) {}
+GrammarConstraint::GrammarConstraint(const GrammarVocabulary& vocabulary,
+                                     std::shared_ptr<Automaton> automaton, std::vector<Token> marks)
+    : vocabulary_(vocabulary),
+      marks_(std::move(marks)),
+      automaton_(std::move(automaton)),
+      place_(automaton_) {}
 
 bool GrammarConstraint::is_mark(Token token) const {
     return std::find(marks_.begin(), marks_.end(), token) != marks_.end();
 }
 
 bool GrammarConstraint::is_complete() {
-    Candidate candidate = {0.0F, 0.0F, vocabulary_.end()};
-    if (candidate.id < 0) return false;
-    filter(&candidate, 1);
-    return candidate.logit != kRefused;
-}
-
-bool GrammarConstraint::fits(Token token) const {
-    if (!vocabulary_.is_usable(token) && !is_mark(token)) return false;
-    if (vocabulary_.model().is_end(token)) return true;
-    Utf8Place place = place_;
-    return place.feed(text_of(token));
+    const std::scoped_lock lock(automaton_->mutex());
+    return !is_over_ && !vocabulary_.ends().empty() && Automaton::Cursor(place_).is_complete();
 }
 
 std::string_view GrammarConstraint::text_of(Token token) const {
@@ -123,53 +97,90 @@ std::string_view GrammarConstraint::text_of(Token token) const {
     return is_mark(token) ? model.spelling(token) : model.piece(token);
 }
 
+bool GrammarConstraint::allows(Token token, Automaton::Cursor* cursor) const {
+    if (!vocabulary_.is_usable(token) && !is_mark(token)) return false;
+    if (vocabulary_.model().is_end(token)) return cursor->is_complete();
+    return automaton_->read(cursor, text_of(token));
+}
+
 void GrammarConstraint::filter(Candidate* candidates, size_t count) {
-    asked_.clear();
+    const std::scoped_lock lock(automaton_->mutex());
     for (size_t i = 0; i < count; ++i) {
-        if (!is_over_ && fits(candidates[i].id)) {
-            asked_.push_back({candidates[i].id, candidates[i].logit, 0.0F});
-        } else {
-            candidates[i].logit = kRefused;
-        }
-    }
-    llama_token_data_array array = {asked_.data(), asked_.size(), -1, false};
-    if (!asked_.empty()) llama_sampler_apply(grammar_.get(), &array);
-    size_t next = 0;
-    for (size_t i = 0; i < count && next < asked_.size(); ++i) {
-        if (candidates[i].id != asked_[next].id) continue;
-        candidates[i].logit = asked_[next++].logit;
+        Automaton::Cursor cursor(place_);
+        if (is_over_ || !allows(candidates[i].id, &cursor)) candidates[i].logit = kRefused;
     }
 }
 
-void GrammarConstraint::list_allowed(std::vector<Token>* tokens) {
-    std::vector<Token> asked = vocabulary_.roots();
-    asked.insert(asked.end(), marks_.begin(), marks_.end());
-    while (!asked.empty()) {
-        level_.clear();
-        for (Token token : asked) level_.push_back({0.0F, 0.0F, token});
-        filter(level_.data(), level_.size());
-        asked.clear();
-        for (const Candidate& candidate : level_) {
-            if (candidate.logit == kRefused) continue;
-            tokens->push_back(candidate.id);
-            vocabulary_.append_below(candidate.id, &asked);
+struct GrammarConstraint::Level {
+    GrammarVocabulary::Branches branches;
+    size_t known;  // bytes that their parent has, and the cursor has read
+    Automaton::Cursor cursor;
+};
+
+// False: they are more than `max`, or those that may come from any place with this state are more
+// than `crowd`.
+bool GrammarConstraint::list(size_t max, size_t crowd, std::vector<Token>* tokens) {
+    const std::scoped_lock lock(automaton_->mutex());
+    if (is_over_) return true;
+    if (max <= kFewMax && automaton_->is_crowded(place_)) return false;
+    const Automaton::Cursor here(place_);
+    if (here.is_complete()) {
+        tokens->insert(tokens->end(), vocabulary_.ends().begin(), vocabulary_.ends().end());
+    }
+    for (Token mark : marks_) {
+        Automaton::Cursor cursor = here;
+        // One that is usable or an end stands among the others.
+        if (!vocabulary_.is_usable(mark) && allows(mark, &cursor)) tokens->push_back(mark);
+    }
+    std::vector<Level> open = {{vocabulary_.roots(), 0, here}};
+    size_t local = 0;
+    while (!open.empty()) {
+        const Level level = std::move(open.back());
+        open.pop_back();
+        for (uint32_t place = level.branches.begin; place < level.branches.end;) {
+            const GrammarVocabulary::Branch& first = vocabulary_.branch(place);
+            const char byte = static_cast<char>(first.byte);
+            Automaton::Cursor cursor = level.cursor;
+            if (automaton_->read(&cursor, {&byte, 1})) {
+                local += list_behind(place, level.known + 1, cursor, tokens, &open);
+            }
+            place = first.behind;
+            if (local > crowd) automaton_->set_crowded(place_);
+            if (local > crowd || tokens->size() > max) return false;
         }
     }
+    return true;
+}
+
+// Of the branches from `place` on that go on with the same byte, which the cursor has read. How
+// many of them may come from any place with this state.
+size_t GrammarConstraint::list_behind(uint32_t place, size_t known, const Automaton::Cursor& cursor,
+                                      std::vector<Token>* tokens, std::vector<Level>* open) {
+    size_t local = 0;
+    const uint32_t end = vocabulary_.branch(place).behind;
+    for (; place < end; ++place) {
+        const Token token = vocabulary_.branch(place).token;
+        const std::string_view piece = vocabulary_.model().piece(token);
+        Automaton::Cursor behind = cursor;
+        if (!automaton_->read(&behind, piece.substr(known))) continue;
+        tokens->push_back(token);
+        local += behind.is_local() ? 1 : 0;
+        const GrammarVocabulary::Branches below = vocabulary_.below(token);
+        if (below.begin < below.end) open->push_back({below, piece.size(), std::move(behind)});
+    }
+    return local;
 }
 
 void GrammarConstraint::accept(Token token) {
-    Candidate candidate = {0.0F, 0.0F, token};
-    filter(&candidate, 1);
-    if (candidate.logit == kRefused) {
+    const std::scoped_lock lock(automaton_->mutex());
+    automaton_->tidy();
+    Automaton::Cursor cursor(place_);
+    if (is_over_ || !allows(token, &cursor)) {
         throw Error(Code::kInternal,
                     "token " + std::to_string(token) + " is not what the grammar allows");
     }
-    if (vocabulary_.model().is_end(token)) {
-        is_over_ = true;
-        return;
-    }
-    llama_sampler_accept(grammar_.get(), token);
-    place_.feed(text_of(token));
+    is_over_ = vocabulary_.model().is_end(token);
+    automaton_->move(&place_, cursor);
 }
 
 FramedConstraint::FramedConstraint(std::unique_ptr<GrammarConstraint> frame,
@@ -208,9 +219,8 @@ std::unique_ptr<Constraint> Grammars::constraint(const JobOptions& options) {
 
 std::unique_ptr<GrammarConstraint> Grammars::begin(const std::string& text, const std::string& root,
                                                    std::vector<Token> marks) {
-    const Compiled grammar = compiled(text, root);
-    llama_sampler_ptr copy(llama_sampler_clone(grammar.get()));
-    return std::make_unique<GrammarConstraint>(vocabulary(), std::move(copy), std::move(marks));
+    return std::make_unique<GrammarConstraint>(vocabulary(), compiled(text, root),
+                                               std::move(marks));
 }
 
 const GrammarVocabulary& Grammars::vocabulary() {
@@ -221,28 +231,26 @@ const GrammarVocabulary& Grammars::vocabulary() {
 
 Grammars::Compiled Grammars::compiled(const std::string& text, const std::string& root) {
     if (Compiled grammar = find(text, root)) return grammar;
-    check_gbnf(text, root);
-    vocabulary();
-    llama_sampler* const grammar = llama_sampler_init_grammar(
-        llama_model_get_vocab(model_.handle()), text.c_str(), root.c_str());
-    if (grammar == nullptr) {
-        throw Error(Code::kInvalidArgument, "grammar: " + Backend::take_errors());
+    Compiled grammar;
+    try {
+        grammar = std::make_shared<Automaton>(read_gbnf(text, root));
+        try_out(grammar);
+    } catch (const Error& error) {
+        if (error.code() != Code::kResourceExhausted) throw;
+        throw Error(Code::kInvalidArgument, std::string("grammar: ") + error.what());
     }
-    Compiled kept(grammar, llama_sampler_deleter());
-    try_out(grammar);
     const std::scoped_lock lock(mutex_);
-    kept_.push_front({text, root, kept});
+    kept_.push_front({text, root, grammar});
     if (kept_.size() > kKeptMax) kept_.pop_back();
-    return kept;
+    return grammar;
 }
 
-void Grammars::try_out(const llama_sampler* grammar) {
+void Grammars::try_out(const Compiled& grammar) {
     std::unique_ptr<GrammarConstraint> trial;
     uint64_t size = 0;
     for (uint64_t count = 0; count < kTrialTokens; ++count) {
         if (trial == nullptr || size == kTrialTextTokens) {
-            llama_sampler_ptr copy(llama_sampler_clone(grammar));
-            trial = std::make_unique<GrammarConstraint>(vocabulary(), std::move(copy));
+            trial = std::make_unique<GrammarConstraint>(vocabulary(), grammar);
             size = 0;
         }
         const auto begin = thread_time();
@@ -260,11 +268,12 @@ void Grammars::try_out(const llama_sampler* grammar) {
 // By a short token, so that the time grows slowly enough from one to the next. False: by none.
 bool Grammars::extend(Constraint* text, double number) {
     std::vector<Candidate> asked;
-    for (Token token : vocabulary().roots()) asked.push_back({0.0F, 0.0F, token});
+    const GrammarVocabulary::Branches roots = vocabulary().roots();
+    for (uint32_t place = roots.begin; place < roots.end; ++place) {
+        asked.push_back({0.0F, 0.0F, vocabulary().branch(place).token});
+    }
     text->filter(asked.data(), asked.size());
-    const auto is_out = [this](const Candidate& candidate) {
-        return candidate.logit == kRefused || model_.is_end(candidate.id);
-    };
+    const auto is_out = [](const Candidate& candidate) { return candidate.logit == kRefused; };
     asked.erase(std::remove_if(asked.begin(), asked.end(), is_out), asked.end());
     if (asked.empty()) return false;
     const auto place = static_cast<size_t>(number * static_cast<double>(asked.size()));

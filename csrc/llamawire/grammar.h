@@ -1,7 +1,8 @@
-// Grammars: text in GBNF to constraints of rows, by llama.cpp's grammar sampler.
+// Grammars: text in GBNF to constraints of rows.
 //
-// A grammar is compiled once and kept; a row gets a copy. llama.cpp's sampler is only ever asked
-// about the candidates at hand, since a look at every token of a vocabulary takes milliseconds:
+// A grammar is compiled once, to an automaton (automaton.h) that all rows with this grammar share
+// and that knows more the longer it is used; a row has its place in it. llama.cpp's own sampler for
+// grammars is what the tests compare with.
 //
 //   * To find all tokens that may come, the tree of the vocabulary is walked down: below a token
 //     are those that begin with it, and where it may not come, none of them may.
@@ -9,13 +10,8 @@
 //     is not UTF-8, never come, whatever the grammar says: the reader would not see what it saw.
 //     Marks (text.h) are the exception: the grammar reads them as they are spelt.
 //
-// llama.cpp ends the process when it is made to accept what its grammar forbids, so `accept` asks
-// first.
-//
 // Threads: Grammars is for any thread; a constraint for one at a time.
 #pragma once
-
-#include <llama-cpp.h>
 
 #include <chrono>
 #include <cstdint>
@@ -27,8 +23,8 @@
 #include <utility>
 #include <vector>
 
+#include "automaton.h"
 #include "constraint.h"
-#include "gbnf.h"
 #include "model.h"
 
 namespace llamawire {
@@ -37,44 +33,48 @@ namespace llamawire {
 // token that it begins with.
 class GrammarVocabulary {
   public:
+    // A token below another, or below none. Those below one stand together in the order of their
+    // bytes.
+    struct Branch {
+        Token token;
+        uint32_t behind;  // place of the next one that goes on with another byte
+        uint8_t byte;     // the one it goes on with
+    };
+    struct Branches {
+        uint32_t begin, end;  // places
+    };
+
     explicit GrammarVocabulary(const Model& model);
 
     bool is_usable(Token token) const { return usable_[static_cast<size_t>(token)]; }
-    // Those that hang below no other, and the ends of generation.
-    const std::vector<Token>& roots() const { return roots_; }
-    // One of the ends of generation; -1 where there is none.
-    Token end() const { return end_; }
-    void append_below(Token token, std::vector<Token>* tokens) const;
+    const std::vector<Token>& ends() const { return ends_; }  // of generation
+    const Branch& branch(uint32_t place) const { return branches_[place]; }
+    Branches roots() const { return below(model_.info().vocab_size); }
+    Branches below(Token token) const {
+        const auto place = static_cast<size_t>(token);
+        return {begins_[place], begins_[place + 1]};
+    }
     const Model& model() const { return model_; }
 
   private:
+    std::vector<Token> sort_usable();
+
     const Model& model_;
     std::vector<bool> usable_;
-    std::vector<Token> roots_;
-    Token end_ = -1;
-    std::vector<Token> below_;      // those below token 0, below token 1 ...
-    std::vector<uint32_t> begins_;  // where those of a token begin; one more than tokens
-};
-
-// Where in a character a text stands.
-class Utf8Place {
-  public:
-    // False, and of no more use, if these bytes cannot follow.
-    bool feed(std::string_view bytes);
-
-  private:
-    int missing_ = 0;                         // bytes until the character is whole
-    unsigned char low_ = 0x80, high_ = 0xBF;  // range of the next one
+    std::vector<Token> ends_;
+    std::vector<Branch> branches_;  // those below token 0, below token 1 ... below none
+    std::vector<uint32_t> begins_;  // where those of each begin, and the end
 };
 
 class GrammarConstraint : public Constraint {
   public:
     // `marks` are control tokens that may come where the grammar takes their spelling.
-    GrammarConstraint(const GrammarVocabulary& vocabulary, llama_sampler_ptr grammar,
+    GrammarConstraint(const GrammarVocabulary& vocabulary, std::shared_ptr<Automaton> automaton,
                       std::vector<Token> marks = {});
 
     void filter(Candidate* candidates, size_t count) override;
-    void list_allowed(std::vector<Token>* tokens) override;
+    void list_allowed(std::vector<Token>* tokens) override { list(SIZE_MAX, SIZE_MAX, tokens); }
+    bool list_few(std::vector<Token>* tokens) override { return list(kFewMax, kCrowd, tokens); }
     void accept(Token token) override;
 
     // Whether the text may end here.
@@ -82,16 +82,26 @@ class GrammarConstraint : public Constraint {
     std::string_view text_of(Token token) const;
 
   private:
+    static constexpr size_t kFewMax = 2048;
+    // Where so many may come, whatever the row returns to, they are not few. This is noted, so that
+    // the next look ends at once.
+    static constexpr size_t kCrowd = 1024;
+
+    struct Level;  // of the tree
+
     bool is_mark(Token token) const;
-    bool fits(Token token) const;
+
+    bool list(size_t max, size_t crowd, std::vector<Token>* tokens);
+    size_t list_behind(uint32_t place, size_t known, const Automaton::Cursor& cursor,
+                       std::vector<Token>* tokens, std::vector<Level>* open);
+    // Leads the cursor through the token.
+    bool allows(Token token, Automaton::Cursor* cursor) const;
 
     const GrammarVocabulary& vocabulary_;
-    llama_sampler_ptr grammar_;
-    std::vector<Token> marks_;
-    Utf8Place place_;
+    const std::vector<Token> marks_;
+    const std::shared_ptr<Automaton> automaton_;
+    Automaton::Place place_;
     bool is_over_ = false;  // an end of generation was accepted
-    std::vector<llama_token_data> asked_;
-    std::vector<Candidate> level_;
 };
 
 // A grammar of what comes before the answer, and behind it the answer's own, in which marks are no
@@ -104,6 +114,7 @@ class FramedConstraint : public Constraint {
 
     void filter(Candidate* candidates, size_t count) override { now().filter(candidates, count); }
     void list_allowed(std::vector<Token>* tokens) override { now().list_allowed(tokens); }
+    bool list_few(std::vector<Token>* tokens) override { return now().list_few(tokens); }
     void accept(Token token) override;
 
   private:
@@ -120,8 +131,7 @@ class Grammars {
   public:
     static constexpr size_t kKeptMax = 64;
     // A new grammar is tried on texts of so many tokens in all, of which none may take longer than
-    // this. llama.cpp keeps every reading of an ambiguous text, and each character may multiply
-    // them.
+    // this. Every reading of an ambiguous text is kept, and each character may multiply them.
     static constexpr uint64_t kTrialTokens = 300;
     static constexpr uint64_t kTrialTextTokens = 50;
     static constexpr std::chrono::milliseconds kTrialTimeMax{50};
@@ -138,7 +148,7 @@ class Grammars {
     void prepare(const std::string& text, const std::string& root) { compiled(text, root); }
 
   private:
-    using Compiled = std::shared_ptr<const llama_sampler>;
+    using Compiled = std::shared_ptr<Automaton>;
     struct Kept {
         std::string text;
         std::string root;
@@ -150,7 +160,7 @@ class Grammars {
     Compiled compiled(const std::string& text, const std::string& root);
     Compiled find(const std::string& text, const std::string& root);
     const GrammarVocabulary& vocabulary();
-    void try_out(const llama_sampler* grammar);
+    void try_out(const Compiled& grammar);
     bool extend(Constraint* text, double number);
 
     const Model& model_;

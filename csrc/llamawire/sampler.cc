@@ -168,6 +168,21 @@ void Sampler::keep_top_k(const float* logits, size_t k) {
 
 // The k best that are allowed, in order. A token whose logit is not finite is never one of them.
 void Sampler::keep_allowed(const float* logits, size_t k, Constraint* constraint) {
+    allowed_.clear();
+    if (constraint->list_few(&allowed_)) {
+        keep_listed(logits);
+    } else {
+        keep_allowed_of_many(logits, k, constraint);
+    }
+    sort_first(std::min(k, candidates_.size()));
+    if (candidates_.empty()) {
+        throw Error(Code::kInternal, "the model has no token that the format allows here");
+    }
+    candidates_.resize(std::min(k, candidates_.size()));
+    sorted_ = true;
+}
+
+void Sampler::keep_allowed_of_many(const float* logits, size_t k, Constraint* constraint) {
     const size_t first = std::min(std::max(kAskedFirst, k + k / 2), vocab_size_);
     const size_t second = std::min(kHeapMax, vocab_size_);
     size_t found = first <= kHeapMax ? keep_allowed_of_best(logits, first, constraint) : 0;
@@ -175,22 +190,19 @@ void Sampler::keep_allowed(const float* logits, size_t k, Constraint* constraint
     if (found < k && found * second >= k * first) {
         found = keep_allowed_of_best(logits, second, constraint);
     }
-    if (found < k) {
-        allowed_.clear();
-        constraint->list_allowed(&allowed_);
-        candidates_.clear();
-        for (Token token : allowed_) {
-            if (!std::isfinite(logits[token])) continue;
-            candidates_.push_back(candidate(logits, static_cast<size_t>(token)));
-        }
-        sorted_ = false;
-        sort_first(std::min(k, candidates_.size()));
+    if (found >= k) return;
+    allowed_.clear();
+    constraint->list_allowed(&allowed_);
+    keep_listed(logits);
+}
+
+void Sampler::keep_listed(const float* logits) {
+    candidates_.clear();
+    for (Token token : allowed_) {
+        if (!std::isfinite(logits[token])) continue;
+        candidates_.push_back({logits[token], 0.0F, token});
     }
-    if (candidates_.empty()) {
-        throw Error(Code::kInternal, "the model has no token that the format allows here");
-    }
-    candidates_.resize(std::min(k, candidates_.size()));
-    sorted_ = true;
+    sorted_ = false;
 }
 
 // Of the `count` best; how many there are.

@@ -10,8 +10,9 @@
 // * The draw takes its number from (seed, index of the generated token): see random.h. A sampler
 //   holds scratch and no state of a row, so any row may use it, and a row is resumed by its tokens.
 //
-// With a constraint, all of this is about the tokens that it allows. It is asked about the best
-// first, and about the rest only while too few of them are allowed.
+// With a constraint, all of this is about the tokens that it allows. Where these are few they are
+// all there is to look at; else it is asked about the best first, and about the rest only while too
+// few of them are allowed.
 //
 // Equal logits go by the lower id. A row whose best logit is not finite is an Error, not a token.
 //
@@ -51,6 +52,8 @@ class Sampler {
     void keep_all(const float* logits);
     void keep_top_k(const float* logits, size_t k);
     void keep_allowed(const float* logits, size_t k, Constraint* constraint);
+    void keep_allowed_of_many(const float* logits, size_t k, Constraint* constraint);
+    void keep_listed(const float* logits);
     size_t keep_allowed_of_best(const float* logits, size_t count, Constraint* constraint);
     void keep_typical(float p);
     void keep_top_p(float p);

@@ -13,7 +13,7 @@ namespace {
 // What is wrong with the text; empty: nothing.
 std::string fault(const std::string& text) {
     try {
-        check_gbnf(text, "root");
+        read_gbnf(text, "root");
         return "";
     } catch (const Error& error) {
         CHECK(error.code() == Code::kInvalidArgument);

@@ -266,6 +266,26 @@ TEST_CASE("a job brought back by its ids goes on in its grammar") {
     }
 }
 
+TEST_CASE("texts go on where the automaton has dropped what it knew") {
+    const auto model = load_tiny_model();
+    Grammars grammars(*model);
+    std::string text = "root ::=";
+    for (int i = 0; i < 6; ++i) text += " \"a\"{1999} [bc]";
+    const auto ahead = grammars.constraint(text, "root");
+    const auto behind = grammars.constraint(text, "root");
+    accept_text(behind.get(), "aaa");
+    for (int i = 0; i < 6; ++i) {
+        accept_text(ahead.get(), std::string(1999, 'a'));
+        CHECK(allows(ahead.get(), byte_token('b')));
+        CHECK_FALSE(allows(ahead.get(), byte_token('a')));
+        CHECK(allows(behind.get(), byte_token('a')));
+        CHECK_FALSE(allows(behind.get(), byte_token('b')));
+        accept_text(ahead.get(), "c");
+    }
+    CHECK(allows(ahead.get(), model->info().eos_token));
+    accept_text(behind.get(), std::string(1996, 'a') + "b");
+}
+
 TEST_CASE("a grammar whose readings multiply is refused before a row has it") {
     const auto model = load_tiny_model();
     Grammars grammars(*model);
