@@ -50,8 +50,8 @@ Loop::Loop(std::shared_ptr<const Model> model, const LoopOptions& options)
       queue_(static_cast<size_t>(options_.queue_max)),
       context_(*model_, options_, on_node, this),
       cache_(options_.num_parallel),
-      sampler_(static_cast<size_t>(model_->info().vocab_size), model_->newlines(),
-               model_->suppressed()),
+      sampling_(static_cast<size_t>(model_->info().vocab_size), model_->newlines(),
+                model_->suppressed(), std::min(usable_cpus(), options_.num_parallel)),
       grammars_(*model_),
       rows_(options_.num_parallel),
       gaps_(&context_, &cache_, &rows_),
@@ -280,7 +280,7 @@ void Loop::begin(int32_t stream) {
     event.kind = Event::Kind::kStarted;
     event.cached = row.cached;
     events_.push_back(std::move(event));
-    emit_text(stream, -1);
+    emit_text(stream, Event());
 }
 
 // ---- decode -----------------------------------------------------------------
@@ -454,71 +454,43 @@ void Loop::recompute_all() {
 }
 
 void Loop::sample_outputs() {
+    draws_.clear();
     for (const Output& output : outputs_) {
         add_to(counters_.beats, 1);
-        const Sequence& sequence = rows_.at(output.stream)->sequence;
-        float* const logits = context_.logits(output.index);
-        try {
-            if (logits == nullptr) throw Error(Code::kInternal, "llama.cpp gave no logits");
-            accept(output.stream, sample(sequence, logits));
-        } catch (const Error& error) {
-            fail(output.stream, error.code(), error.what());
-        } catch (const std::exception& error) {
-            fail(output.stream, Code::kInternal, error.what());
+        draws_.emplace_back();
+        draws_.back().sequence = &rows_.at(output.stream)->sequence;
+        draws_.back().logits = context_.logits(output.index);
+    }
+    sampling_.sample(&draws_);
+    for (size_t i = 0; i < draws_.size(); ++i) {
+        Draw& draw = draws_[i];
+        if (draw.failure.has_value()) {
+            fail(outputs_[i].stream, draw.failure->code(), draw.failure->what());
+        } else {
+            accept(outputs_[i].stream, &draw);
         }
     }
 }
 
-Token Loop::sample(const Sequence& sequence, float* logits) {
-    const JobOptions& options = sequence.options();
-    const bool wants_logprobs = options.top_logprobs >= 0;
-    const auto begin = Clock::now();
-    if (wants_logprobs) {
-        logprob_reader_.read(logits, static_cast<size_t>(model_->info().vocab_size),
-                             static_cast<size_t>(options.top_logprobs));
-    }
-    Constraint* const constraint = sequence.constraint();
-    Token token = sequence.forced_token();
-    if (token < 0) {
-        token = sampler_.sample(logits, options.sampling, sequence.history(),
-                                static_cast<uint64_t>(sequence.generated_count()), constraint);
-    }
-    if (constraint != nullptr) {
-        constraint->accept(token);
-        if (Clock::now() - begin > kGrammarTimeMax) {
-            throw Error(Code::kResourceExhausted,
-                        "the format is too ambiguous: one token took more than " +
-                            std::to_string(kGrammarTimeMax.count()) + " ms");
-        }
-    }
-    logprobs_.clear();
-    if (wants_logprobs) {
-        const float logit = sampler_.raw_logit(logits, token);
-        logprobs_.push_back({token, logprob_reader_.logprob(logit)});
-        const std::vector<Logprob>& best = logprob_reader_.best();
-        logprobs_.insert(logprobs_.end(), best.begin(), best.end());
-    }
-    return token;
-}
-
-void Loop::accept(int32_t stream, Token token) {
+void Loop::accept(int32_t stream, Draw* draw) {
     Row& row = *rows_.at(stream);
     row.last_token = Clock::now();
     if (row.sampled++ == 0) row.first_token = row.last_token;
-    const End end = row.sequence.accept(token);
-    emit_text(stream, token);
+    const End end = row.sequence.accept(draw->token);
+    Event event;
+    event.token = draw->token;
+    event.logprobs = std::move(draw->logprobs);
+    emit_text(stream, std::move(event));
     if (end != End::kNone) finish(stream, end);
 }
 
 // ---- events -----------------------------------------------------------------
 
-void Loop::emit_text(int32_t stream, Token token) {
-    Event event;
+// With the text that became certain.
+void Loop::emit_text(int32_t stream, Event event) {
     event.text = rows_.at(stream)->sequence.take_text();
-    if (token < 0 && event.text.empty()) return;
+    if (event.token < 0 && event.text.empty()) return;
     event.job_id = rows_.at(stream)->sequence.job_id();
-    event.token = token;
-    if (token >= 0) event.logprobs = std::move(logprobs_);
     events_.push_back(std::move(event));
 }
 

@@ -5,8 +5,8 @@
 //   1. take commands: new jobs wait in line, cancelled ones leave, in whatever phase they are;
 //   2. admit: while a stream is free, the next in line (line.h) gets it, with what the cache holds
 //      of its prompt (prefill.h, prefix_cache.h);
-//   3. decode: one llama_decode for all rows that generate; each row's token is sampled, becomes
-//      text, is checked against its limits;
+//   3. decode: one llama_decode for all rows that generate; their tokens are sampled side by side
+//      (sampling_pool.h); each becomes text and is checked against its row's limits;
 //   4. prefill: chunks of the prompts until the budget is used up. While no row decodes there is no
 //      budget to keep, but the calls stay short so that commands are seen;
 //   5. publish: all events of the turn as one batch, one wake-up.
@@ -39,14 +39,13 @@
 #include "gaps.h"
 #include "grammar.h"
 #include "line.h"
-#include "logprobs.h"
 #include "model.h"
 #include "options.h"
 #include "prefill.h"
 #include "prefix_cache.h"
 #include "queue.h"
 #include "rows.h"
-#include "sampler.h"
+#include "sampling_pool.h"
 #include "sequence.h"
 
 namespace llamawire {
@@ -78,8 +77,6 @@ struct LoopStats {
 class Loop {
   public:
     static constexpr int32_t kTriesMax = 2;
-    // A grammar of which each token takes so long would stop every row.
-    static constexpr std::chrono::milliseconds kGrammarTimeMax{1000};
 
     // Throws Error: kInvalidArgument (options; a model that cannot generate), kResourceExhausted.
     Loop(std::shared_ptr<const Model> model, const LoopOptions& options);
@@ -148,10 +145,9 @@ class Loop {
     void restore(int32_t stream);
     void recompute_all();
     void sample_outputs();
-    Token sample(const Sequence& sequence, float* logits);
-    void accept(int32_t stream, Token token);
+    void accept(int32_t stream, Draw* draw);
 
-    void emit_text(int32_t stream, Token token);
+    void emit_text(int32_t stream, Event event);
     void finish(int32_t stream, End end);
     void fail(int32_t stream, Code code, const std::string& message);
     void refuse(uint64_t job_id, const Failure& failure);
@@ -163,10 +159,8 @@ class Loop {
     Counters counters_;
     Context context_;
     PrefixCache cache_;
-    Sampler sampler_;
+    SamplingPool sampling_;
     Grammars grammars_;
-    LogprobReader logprob_reader_;
-    std::vector<Logprob> logprobs_;  // of the token sampled last
     LoopInfo info_;
 
     Line line_;
@@ -180,6 +174,7 @@ class Loop {
     std::vector<Event> events_;
     std::vector<int32_t> call_streams_;  // whose rows are in the call, rising
     std::vector<Output> outputs_;
+    std::vector<Draw> draws_;  // one for each output
     std::vector<uint64_t> call_jobs_;
 
     std::once_flag joined_;
