@@ -56,14 +56,18 @@ BLAMED_500 = re.compile(
 
 
 @pytest.fixture(scope="module")
-def server(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    daemon.add_model("vectors", tiny_bert(tmp_path_factory.mktemp("fuzz") / "vectors.gguf"))
-    logged = len(daemon.log.read_text())
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon of its own: requests may make any model, one called `tiny` too."""
+    daemon = Daemon(tmp_path_factory.mktemp("fuzz"))
+    daemon.add_model("vectors", tiny_bert(tmp_path_factory.mktemp("files") / "vectors.gguf"))
     yield daemon
-    log = daemon.log.read_text()[logged:]
+    daemon.add_endless_model()
+    answer = daemon.generate(model="endless", prompt="Hi", options={"num_predict": 2})
+    assert answer.status == 200, answer.body
+    assert daemon.stop() == 0
+    log = daemon.log.read_text()
     assert "a mistake of ours" not in log, log[log.index("a mistake of ours") :][:3000]
     assert " died with " not in log, log[log.index(" died with ") - 500 :][:3000]
-    assert daemon.generate(prompt="Hi", options={"num_predict": 2}).status == 200
 
 
 # ---- REST ----------------------------------------------------------------------------------------
