@@ -10,7 +10,6 @@ does the file get its name.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import os
@@ -24,7 +23,6 @@ import aiohttp
 from llamawire.engine.store.blobs import Blobs
 from llamawire.engine.store.manifest import Layer
 from llamawire.engine.store.registry.client import RegistryClient
-from llamawire.engine.store.registry.direct import DirectBody
 from llamawire.engine.store.registry.disk import DiskThreads
 from llamawire.engine.store.registry.errors import (
     DownloadCorrupt,
@@ -34,7 +32,7 @@ from llamawire.engine.store.registry.errors import (
     RegistryUnreachable,
 )
 from llamawire.engine.store.registry.http import body_of
-from llamawire.engine.store.registry.limits import TransferLimits, finite
+from llamawire.engine.store.registry.limits import TransferLimits
 from llamawire.engine.store.registry.partial import (
     Part,
     Partial,
@@ -47,10 +45,7 @@ __all__ = ["Download"]
 
 # Hashed at a time, and read into memory at a time while doing so.
 HASH_BYTES = 8 << 20
-READ_BYTES = 1 << 20
-# Between two looks at whether so much has come that it is worth a flush.
-FLUSH_POLL_S = 0.1
-FLUSH_BYTES = 64 << 20
+READ_BYTES = 256 << 10
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.IGNORECASE)
 
@@ -137,12 +132,7 @@ class Download:
     async def _fetch_and_hash(self, partial: Partial) -> str:
         parts = iter([part for part in partial.parts if not part.is_complete])
         fetching = [self._fetch_parts(partial, parts) for _ in range(self._limits.streams)]
-        flushing = asyncio.create_task(self._flush(partial))
-        try:
-            *_, digest = await _all(*fetching, self._hash(partial))
-        finally:
-            flushing.cancel()
-            await asyncio.wait({flushing})
+        *_, digest = await _all(*fetching, self._hash(partial))
         return str(digest)
 
     async def _is_right(self, partial: Partial, digest: str) -> bool:
@@ -198,10 +188,6 @@ class Download:
         self, partial: Partial, part: Part, response: aiohttp.ClientResponse
     ) -> None:
         """Writes the body down. What has arrived before a failure is written, too."""
-        rest = part.size - part.completed
-        direct = DirectBody.of(response, rest, 2 * self._limits.chunk_bytes)
-        if direct is not None:
-            return await self._receive_direct(partial, part, direct)
         chunk = _Chunk(self._limits)
         try:
             async for data in body_of(response):
@@ -214,48 +200,12 @@ class Download:
             if chunk.size <= part.size - part.completed:
                 await self._write(partial, part, chunk)
 
-    async def _receive_direct(self, partial: Partial, part: Part, body: DirectBody) -> None:
-        buffer = memoryview(bytearray(self._limits.chunk_bytes))
-        stall_timeout_s = finite(self._limits.stall_timeout_s)
-        try:
-            if body.first:
-                await self._disk.run(partial.write, part, [body.first])
-                self._grow(len(body.first))
-            is_full = False
-            while not part.is_complete:
-                if not is_full:
-                    await body.readable(stall_timeout_s)
-                rest = buffer[: part.size - part.completed]
-                count = await self._disk.run(_take_and_write, body, partial, part, rest)
-                self._grow(count)
-                is_full = count == len(buffer)
-        except EOFError:
-            return  # The caller sees that something is missing.
-        except (ConnectionError, asyncio.TimeoutError) as error:
-            raise RegistryUnreachable(f"{self.digest}: {error or 'no byte in time'}") from error
-        finally:
-            body.close()
-
     async def _write(self, partial: Partial, part: Part, chunk: _Chunk) -> None:
         size, pieces = chunk.take()
         if pieces:
             await self._disk.run(partial.write, part, pieces)
-            self._grow(size)
-
-    def _grow(self, size: int) -> None:
-        self.completed += size
-        self._has_grown.set()
-
-    async def _flush(self, partial: Partial) -> None:
-        """Puts bytes on the disk while others arrive, so that the end has few to wait for."""
-        flushed = self.completed
-        while True:
-            await asyncio.sleep(FLUSH_POLL_S)
-            if self.completed - flushed >= FLUSH_BYTES:
-                flushed = self.completed
-                # A failure is the last flush's to tell, before the file gets its name.
-                with contextlib.suppress(OSError):
-                    await self._disk.run(os.fsync, partial.fd)
+            self.completed += size
+            self._has_grown.set()
 
     async def _hash(self, partial: Partial) -> str:
         """The hash of all bytes, in their order, as far behind the last one as it has to be."""
@@ -293,13 +243,6 @@ class _Chunk:
         taken = (self.size, self._pieces)
         self.size, self._pieces, self._began_at = 0, [], time.monotonic()
         return taken
-
-
-def _take_and_write(body: DirectBody, partial: Partial, part: Part, buffer: memoryview) -> int:
-    count = body.take(buffer)
-    if count:
-        partial.write(part, [buffer[:count]])
-    return count
 
 
 def _hash_range(state: hashlib._Hash, fd: int, first: int, end: int) -> None:

@@ -73,7 +73,7 @@ class Registry:
         hosts = frozenset(host.lower() for host in settings.token_hosts)
         self._sign_in = SignIn(KeyFile(settings.key_file.expanduser()), hosts)
         self._http = Http(limits, settings.user_agent, tls)
-        self._disk = DiskThreads(max(DISK_THREADS_MIN, limits.streams + 2))
+        self._disk = DiskThreads(max(DISK_THREADS_MIN, limits.streams + 1))
         self._downloads = Downloads(library.blobs, self._disk, limits, free_bytes)
 
     async def pull(
