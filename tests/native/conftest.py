@@ -47,6 +47,7 @@ class Client:
     def __init__(self, loop: Any) -> None:
         self.loop = loop
         self.jobs: dict[int, Job] = {}
+        self.ended: list[int] = []  # in order
         self.next_id = 1
 
     def submit(self, prompt: Any, **options: Any) -> int:
@@ -71,6 +72,7 @@ class Client:
                 event.text.decode()
             else:
                 job.last = event
+                self.ended.append(event.job_id)
 
     def until(self, condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
         end = time.monotonic() + timeout_s

@@ -502,8 +502,6 @@ def test_priority_and_user_decide_who_is_next(model: Any, make_client: Make) -> 
     many = [client.submit(PROMPT, num_predict=2, user="many") for _ in range(3)]
     one = client.submit(PROMPT, num_predict=2, user="one")
     urgent = client.submit(PROMPT, num_predict=2, user="many", priority=5)
-    order: list[int] = []
-    while len(order) < 6:
-        client.pump()
-        order += [i for i, job in client.jobs.items() if job.last and i not in order]
+    client.finish(running, *many, one, urgent)
+    order = client.ended
     assert order.index(urgent) < order.index(one) < min(map(order.index, many))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gguf_files import tiny_llama, write_gguf
+from gguf_files import lora_adapter, tiny_llama, write_gguf
 from llamawire.engine.store import (
     ChatTemplate,
     CreateRequest,
@@ -59,11 +59,12 @@ def test_the_template_and_its_stop_list_are_stored(library: Library, weights: st
     assert kinds(library) == ["model", "template", "params"]
 
 
-def test_the_place_of_the_template_is_behind_the_weights(
-    library: Library, weights: str, tmp_path: Path
-) -> None:
-    lora = {"general.architecture": "test", "general.type": "adapter"}
-    adapter = library.blobs.put(write_gguf(tmp_path / "l", lora).read_bytes()).digest
+def test_the_place_of_the_template_is_behind_the_weights(library: Library, tmp_path: Path) -> None:
+    template = {"tokenizer.chat_template": PHI_3}
+    weights, adapter = (
+        library.blobs.put(path.read_bytes()).digest
+        for path in (tiny_llama(tmp_path / "w", metadata=template), lora_adapter(tmp_path / "l"))
+    )
     make(library, weights, adapters={"l.gguf": adapter}, system="s")
     assert kinds(library) == ["model", "template", "adapter", "system", "params"]
 
