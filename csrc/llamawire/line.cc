@@ -37,17 +37,19 @@ Line::Waiting Line::take(Clock::time_point now) {
     return taken;
 }
 
+std::deque<Line::Waiting>::iterator Line::place_of(uint64_t job_id) {
+    return std::find_if(waiting_.begin(), waiting_.end(), [job_id](const Waiting& waiting) {
+        return waiting.request->job_id == job_id;
+    });
+}
+
 Line::Waiting* Line::find(uint64_t job_id) {
-    const auto found = std::find_if(
-        waiting_.begin(), waiting_.end(),
-        [job_id](const Waiting& waiting) { return waiting.request->job_id == job_id; });
+    const auto found = place_of(job_id);
     return found == waiting_.end() ? nullptr : &*found;
 }
 
 void Line::remove(uint64_t job_id) {
-    const auto found = std::find_if(
-        waiting_.begin(), waiting_.end(),
-        [job_id](const Waiting& waiting) { return waiting.request->job_id == job_id; });
+    const auto found = place_of(job_id);
     if (found == waiting_.end()) return;
     const std::string name = caller_of(*found);
     waiting_.erase(found);

@@ -3,9 +3,10 @@
 //   * A job of a higher priority goes first. Each kAgeing of waiting counts as one more, so nothing
 //     waits for ever: a job of the lowest priority goes before a new one of the highest after
 //     kPriorityMax - kPriorityMin times kAgeing.
-//   * Of one priority, the caller (JobOptions::user) goes first that has had the fewest tokens (computed for it or
-//     generated, since it has had anything here), of equals the one with fewer jobs running. A
-//     caller that comes begins where the least served of those present stands: nobody saves up.
+//   * Of one priority, the caller (JobOptions::user) goes first that has had the fewest tokens
+//     (computed for it or generated, since it has had anything here), of equals the one with fewer
+//     jobs running. A caller that comes begins where the least served of those present stands:
+//     nobody saves up.
 //   * Of one caller, the job that came first. Jobs that name no caller are one caller.
 //
 // Threads: the loop's only. Pure; the clock is handed in.
@@ -54,6 +55,7 @@ class Line {
         size_t running = 0;
     };
 
+    std::deque<Waiting>::iterator place_of(uint64_t job_id);
     Caller& caller(const std::string& name);
     void forget_if_absent(const std::string& name);
     bool goes_before(const Waiting& a, const Waiting& b, Clock::time_point now) const;

@@ -42,7 +42,6 @@ pytestmark = pytest.mark.timeout(max(120, EXAMPLES))
 
 fuzzed = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize="LLAMAWIRE_FUZZ" not in os.environ,
     database=None,
     suppress_health_check=list(HealthCheck),

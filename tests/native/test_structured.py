@@ -141,9 +141,7 @@ def answers(client: Client, form: Form, start: int = 5, **options: Any) -> list[
 
 COUNTS = {"complete": 0, "schemas": 0}
 
-hard = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+hard = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @hard

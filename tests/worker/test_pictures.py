@@ -141,7 +141,7 @@ def test_a_picture_beyond_the_limits_is_refused_before_it_is_decoded(
 PICTURES = [file(two_colours(), format_) for format_ in FORMATS]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(PICTURES),
     st.lists(st.tuples(st.integers(0, 2000), st.binary(max_size=4)), max_size=6),

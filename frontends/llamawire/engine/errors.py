@@ -2,7 +2,6 @@
 
     EngineError          anything a caller is told
     ├── InvalidArgument  the request has a value it cannot have
-    ├── NotImplementedYet  a field this version does not serve
     ├── Unsupported      the model cannot do what was asked
     ├── QueueFull        too many requests wait; try again
     ├── ShuttingDown     the server drains; try elsewhere
@@ -24,7 +23,6 @@ __all__ = [
     "InvalidArgument",
     "LoadFailed",
     "LoadHeldOff",
-    "NotImplementedYet",
     "QueueFull",
     "ShuttingDown",
     "Unsupported",
@@ -56,18 +54,6 @@ class InvalidArgument(EngineError):
 
     def __init__(self, message: str, *, reason: str = "INVALID_ARGUMENT", **metadata: str) -> None:
         super().__init__(message, code="INVALID_ARGUMENT", reason=reason, metadata=metadata)
-
-
-class NotImplementedYet(EngineError):
-    """A field of the contract that this version does not serve."""
-
-    def __init__(self, field: str) -> None:
-        super().__init__(
-            f"{field} is not supported by this version of llamawire",
-            code="UNIMPLEMENTED",
-            reason="NOT_IMPLEMENTED",
-            metadata={"field": field},
-        )
 
 
 class Unsupported(EngineError):

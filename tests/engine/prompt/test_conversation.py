@@ -170,7 +170,7 @@ conversations = st.lists(
 
 
 @given(conversations, st.integers(0, 40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 async def test_the_longest_end_that_fits_is_kept(messages: list[Message], tokens_max: int) -> None:
     result = await shortened(messages, tokens_max)
     for start in range(len(messages)):

@@ -296,7 +296,7 @@ def test_a_name_is_mentioned_wherever_it_stands(text: str) -> None:
 
 
 @given(st.text() | st.text(alphabet="{}-.$|()\"`'\\/*:=, \nabAB01éifrangend"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_parses_or_is_a_syntax_error(text: str) -> None:
     for source in (text, "{{" + text + "}}"):
         with contextlib.suppress(TemplateSyntaxError):
@@ -306,7 +306,7 @@ def test_any_text_parses_or_is_a_syntax_error(text: str) -> None:
 
 
 @given(st.text().filter(lambda text: "{{" not in text))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_text_without_actions_renders_to_itself(text: str) -> None:
     assert run(text) == text
 
@@ -318,7 +318,7 @@ WORDS = (
 
 
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=30).map(" ".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_sequence_of_words_breaks_the_interpreter(text: str) -> None:
     with contextlib.suppress(TemplateError):
         run(text)

@@ -213,7 +213,7 @@ WORDS = (
 
 
 @given(st.text() | st.lists(st.sampled_from(WORDS.split()), max_size=25).map(" ".join))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text_renders_or_is_a_template_error(text: str) -> None:
     limits = Limits(text_chars_max=1_000_000, steps_max=10_000)
     with contextlib.suppress(TemplateError):

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from llamawire.cli.bench.exchange import BenchError, Exchange, Message, Request, ServerTimes
-from llamawire.cli.bench.http_record import Chunk, Recording, post, timed_lines
+from llamawire.cli.bench.http_call import HttpCall, cut_short
+from llamawire.cli.bench.http_record import Chunk, post, timed_lines
 
 __all__ = ["OllamaClient", "read_ollama"]
 
@@ -18,7 +19,7 @@ class OllamaClient:
         self._url = url.rstrip("/")
         self._model = model
 
-    async def begin(self, request: Request) -> OllamaCall:
+    async def begin(self, request: Request) -> HttpCall:
         body: dict[str, Any] = {
             "model": self._model,
             "prompt": request.prompt,
@@ -35,7 +36,7 @@ class OllamaClient:
         }
         if request.json_schema:
             body["format"] = json.loads(request.json_schema)
-        return OllamaCall(await post(f"{self._url}/api/generate", body))
+        return HttpCall(await post(f"{self._url}/api/generate", body), read_ollama)
 
     async def unload(self) -> None:
         recording = await post(f"{self._url}/api/generate", {"model": self._model, "keep_alive": 0})
@@ -44,25 +45,6 @@ class OllamaClient:
 
     async def close(self) -> None:
         """Each request has closed its own connection."""
-
-
-class OllamaCall:
-    """An answer under way."""
-
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
-        self._left = False
-
-    async def wait_messages(self, count: int) -> None:
-        await self._recording.wait_chunks(count)
-
-    def hang_up(self) -> None:
-        self._left = True
-        self._recording.abort()
-
-    async def result(self) -> Exchange:
-        await self._recording.wait_closed()
-        return read_ollama(self._recording.started_s, self._recording.chunks, left=self._left)
 
 
 def read_ollama(started_s: float, chunks: list[Chunk], *, left: bool = False) -> Exchange:
@@ -89,9 +71,7 @@ def read_ollama(started_s: float, chunks: list[Chunk], *, left: bool = False) ->
                     generate_s=_seconds(found, "eval_duration"),
                 ),
             )
-    if not left:
-        raise BenchError("the answer has no end: the connection was closed before")
-    return Exchange(started_s, messages[-1].at_s if messages else started_s, messages)
+    return cut_short(started_s, messages, left=left)
 
 
 def _seconds(found: dict[str, Any], name: str) -> float | None:

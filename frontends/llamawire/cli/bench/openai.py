@@ -11,7 +11,8 @@ import json
 from typing import Any
 
 from llamawire.cli.bench.exchange import BenchError, Exchange, Message, Request, ServerTimes
-from llamawire.cli.bench.http_record import Chunk, Recording, post, timed_lines
+from llamawire.cli.bench.http_call import HttpCall, cut_short
+from llamawire.cli.bench.http_record import Chunk, post, timed_lines
 
 __all__ = ["OpenAiClient", "read_openai"]
 
@@ -23,7 +24,7 @@ class OpenAiClient:
         self._url = url.rstrip("/")
         self._model = model
 
-    async def begin(self, request: Request) -> OpenAiCall:
+    async def begin(self, request: Request) -> HttpCall:
         body: dict[str, Any] = {
             "model": self._model,
             "prompt": request.prompt,
@@ -43,32 +44,13 @@ class OpenAiClient:
             body["response_format"] = {
                 "type": "json_schema", "json_schema": {"name": "bench", "schema": schema},
             }  # fmt: skip
-        return OpenAiCall(await post(f"{self._url}/v1/completions", body))
+        return HttpCall(await post(f"{self._url}/v1/completions", body), read_openai)
 
     async def unload(self) -> None:
         raise BenchError("OpenAI's protocol has no way to unload a model")
 
     async def close(self) -> None:
         """Each request has closed its own connection."""
-
-
-class OpenAiCall:
-    """An answer under way."""
-
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
-        self._left = False
-
-    async def wait_messages(self, count: int) -> None:
-        await self._recording.wait_chunks(count)
-
-    def hang_up(self) -> None:
-        self._left = True
-        self._recording.abort()
-
-    async def result(self) -> Exchange:
-        await self._recording.wait_closed()
-        return read_openai(self._recording.started_s, self._recording.chunks, left=self._left)
 
 
 def read_openai(started_s: float, chunks: list[Chunk], *, left: bool = False) -> Exchange:
@@ -99,9 +81,7 @@ def read_openai(started_s: float, chunks: list[Chunk], *, left: bool = False) ->
         timings = found.get("timings") or timings
         for choice in found.get("choices", ()):
             messages.append(Message(at_s, choice.get("text") or ""))
-    if not left:
-        raise BenchError("the answer has no end: the connection was closed before")
-    return Exchange(started_s, messages[-1].at_s if messages else started_s, messages)
+    return cut_short(started_s, messages, left=left)
 
 
 def _times(timings: dict[str, float]) -> ServerTimes:
