@@ -6,6 +6,7 @@ SIGSTOP is the wedge: nothing ends, and nothing comes, until the daemon misses t
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import signal
 import threading
 import time
@@ -37,7 +38,8 @@ def kill(worker: psutil.Process) -> None:
 
 def crash(worker: psutil.Process) -> None:
     worker.send_signal(signal.SIGSEGV)
-    worker.resume()  # if it was stopped: a stopped process dies of nothing but SIGKILL
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may be dead and reaped by now
+        worker.resume()  # if it was stopped: a stopped process dies of nothing but SIGKILL
 
 
 STRIKES = pytest.mark.parametrize("strike", [kill, crash, psutil.Process.suspend])
