@@ -3,7 +3,8 @@
     python models/tiny/train.py
 
 Corpus, vocabulary, first weights and batches all come from one seed, and the arithmetic is held to
-two threads and to deterministic algorithms: the same machine writes the same file again.
+two threads and to deterministic algorithms: the same machine writes the same file again. It is in
+32 bits, because many processors have no fast instructions for less.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import tokenizer
 import torch
 import torch.nn.functional as F
 from model import Shape, Tiny
+from muon import Muon
 from torch import Tensor
 
 SEED = 20261122
@@ -114,7 +116,7 @@ def optimizers(model: Tiny) -> list[torch.optim.Optimizer]:
     inner = [p for p in model.blk.parameters() if p.dim() == 2]
     rest = [p for p in model.parameters() if all(p is not q for q in inner)]
     return [
-        torch.optim.Muon(inner, lr=MUON_RATE, weight_decay=0.01, momentum=0.95),
+        Muon(inner, lr=MUON_RATE, weight_decay=0.01, momentum=0.95),
         torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
@@ -147,8 +149,7 @@ def train(model: Tiny, tokens: tokenizer.Tokenizer, steps: int, keep: Path) -> N
         for learner, rate in zip(learners, rates, strict=True):
             learner.param_groups[0]["lr"] = rate * factor
             learner.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = loss_of(model, batch)
+        loss = loss_of(model, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for learner in learners:
