@@ -153,6 +153,27 @@ def test_failures_are_statuses_with_a_reason(
     assert generate(daemon, prompt="hi", options=Options(num_predict=1))
 
 
+def test_a_message_that_protobuf_does_not_read_is_told(daemon: Daemon) -> None:
+    # The field `chat.messages.tool_calls.arguments.fields`, and Structs within each other in it.
+    data = b""
+    for _ in range(200):
+        data = field(1, field(1, b"a") + field(2, field(5, data)))
+    for number in (4, 5, 2):
+        data = field(number, data)
+    with daemon.channel() as channel, pytest.raises(grpc.RpcError) as error:
+        list(channel.unary_stream("/llamawire.v1.GenerationService/Chat")(data))
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
+    assert error_info(error.value).reason == "INVALID_MESSAGE"
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of protobuf that has a length, written by hand: its library goes less deep."""
+    length, size = len(content), b""
+    while length > 127:
+        length, size = length >> 7, size + bytes((length & 127 | 128,))
+    return bytes((number << 3 | 2,)) + size + bytes((length,)) + content
+
+
 def test_models_are_listed_loaded_and_unloaded(daemon: Daemon) -> None:
     with daemon.models() as stub:
         names = [m.name for m in stub.ListModels(model_service_pb2.ListModelsRequest()).models]

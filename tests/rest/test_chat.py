@@ -301,6 +301,18 @@ async def test_tools_may_be_nested_but_not_too_deeply(rest: Rest) -> None:
     assert (reply.status, reply.error) == (400, "tools must be nested at most 128 levels deep")
 
 
+async def test_arguments_may_be_nested_but_not_too_deeply(rest: Rest) -> None:
+    def arguments(levels: int) -> bytes:
+        value = b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)
+        return b'{"messages":[{"tool_calls":[{"function":{"arguments":' + value + b"}}]}]}"
+
+    assert (await rest.request("POST", "/api/chat", arguments(30))).status == 200
+    for levels in (31, 200, 5000):
+        reply = await rest.request("POST", "/api/chat", arguments(levels))
+        assert reply.status == 400
+        assert reply.error == "arguments must be nested at most 30 levels deep"
+
+
 # ---- checks --------------------------------------------------------------------------------------
 
 

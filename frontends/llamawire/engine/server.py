@@ -25,6 +25,7 @@ from llamawire.engine.rpc.health import HealthServicer
 from llamawire.engine.rpc.limit import CallLimit
 from llamawire.engine.rpc.local import local_stub
 from llamawire.engine.rpc.models import ModelServicer
+from llamawire.engine.rpc.readable import ReadableRequests
 from llamawire.engine.rpc.server import ServerServicer
 from llamawire.engine.runner import Keeper, LoadSettings, Runner
 from llamawire.engine.scheduler import Scheduler
@@ -156,7 +157,7 @@ class Server:
     async def _start_grpc(self) -> None:
         server = grpc.aio.server(
             options=grpc_options(self.settings),
-            interceptors=[CallLimit(self.settings.grpc_streams_max)],
+            interceptors=[CallLimit(self.settings.grpc_streams_max), ReadableRequests()],
             maximum_concurrent_rpcs=self.settings.grpc_streams_max + REFUSALS_MAX,
         )
         generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(

@@ -11,8 +11,8 @@ from llamawire.v1 import chat_pb2, generation_service_pb2
 from .forms import End, debug_info, logprob_entries
 from .gojson import encode
 from .ndjson import NDJSON, json_response
+from .structs import struct_json
 from .times import UtcStamp
-from .tools import arguments_json
 
 __all__ = ["ChatForm"]
 
@@ -109,6 +109,6 @@ def _call(call: chat_pb2.ToolCall) -> dict[str, object]:
     function = {
         "index": call.index,
         "name": call.name,
-        "arguments": arguments_json(call.arguments),
+        "arguments": struct_json(call.arguments),
     }
     return {"id": call.id, "function": function} if call.id else {"function": function}

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-from google.protobuf import struct_pb2, timestamp_pb2
+from google.protobuf import timestamp_pb2
 
 from llamawire.v1 import model_pb2, model_service_pb2
 
 from . import gojson
 from .durations import FOR_EVER_NS
+from .structs import struct_of
 from .times import local_time
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "read_copy",
     "read_create",
     "read_delete",
-    "read_struct",
     "stored_model",
 ]
 
@@ -144,17 +143,6 @@ def _read_licenses(raw: bytes) -> list[str]:
     return [gojson.string(item) for item in gojson.array(raw, "string") if item != b"null"]
 
 
-def read_struct(raw: bytes) -> struct_pb2.Struct:
-    if raw[0] != ord("{"):
-        raise gojson.Mismatch(gojson.kind(raw), "map[string]interface {}")
-    struct = struct_pb2.Struct()
-    try:
-        struct.update(msgspec.json.decode(raw))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise gojson.DecodeError(f"an object cannot be read: {error}") from None
-    return struct
-
-
 def _read_messages(raw: bytes) -> list[model_pb2.StoredMessage]:
     leaves = {"role": gojson.string, "content": gojson.string}
     messages = []
@@ -174,14 +162,14 @@ _CREATE: Mapping[str, gojson.Leaf] = {
     "template": gojson.string,
     "system": gojson.string,
     "license": _read_licenses,
-    "parameters": read_struct,
+    "parameters": struct_of("parameters"),
     "messages": _read_messages,
     "quantize": gojson.string,
     "quantization": gojson.string,
     "renderer": gojson.string,
     "parser": gojson.string,
     "requires": gojson.string,
-    "info": read_struct,
+    "info": struct_of("info"),
     "stream": gojson.boolean,
 }
 

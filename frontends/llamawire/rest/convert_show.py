@@ -13,8 +13,9 @@ from google.protobuf import struct_pb2
 from llamawire.v1 import model_pb2, model_service_pb2
 
 from . import gojson
-from .convert import CAPABILITIES, model_details, read_struct
+from .convert import CAPABILITIES, model_details
 from .gofloat import number32_text, number_text
+from .structs import struct_of
 from .times import local_time
 
 __all__ = ["ShowBody", "read_show", "show_answer", "show_request"]
@@ -41,7 +42,7 @@ _SHOW: Mapping[str, gojson.Leaf] = {
     "system": gojson.string,
     "template": gojson.string,
     "verbose": gojson.boolean,
-    "options": read_struct,
+    "options": struct_of("options"),
     "name": gojson.string,
 }
 

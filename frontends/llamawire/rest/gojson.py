@@ -23,6 +23,7 @@ __all__ = [
     "array",
     "boolean",
     "decode",
+    "depth",
     "elements",
     "encode",
     "integer",
@@ -47,6 +48,7 @@ _STRING = msgspec.json.Decoder(str)
 _INTS = msgspec.json.Decoder(list[int])
 _NUMBER = msgspec.json.Decoder(float)
 _INTEGER_TEXT = re.compile(rb"-?[0-9]+")
+_BRACKET_OR_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 _SEPARATOR = re.compile(rb"[ \t\r\n,]*")
 _INT64 = range(-(1 << 63), 1 << 63)
 _KINDS = {ord('"'): "string", ord("t"): "bool", ord("f"): "bool", ord("["): "array",
@@ -173,6 +175,18 @@ def _fold(key: str) -> str:
 def kind(raw: bytes) -> str:
     """Go's word for the kind of a value."""
     return _KINDS.get(raw[0], "number")
+
+
+def depth(raw: bytes) -> int:
+    """Levels of brackets in a value within a body that has been decoded or scanned."""
+    here = deepest = 0
+    for found in _BRACKET_OR_STRING.finditer(raw):
+        if found[0] in (b"{", b"["):
+            here += 1
+            deepest = max(deepest, here)
+        elif found[0] in (b"}", b"]"):
+            here -= 1
+    return deepest
 
 
 def members(raw: bytes) -> list[tuple[str, bytes]]:

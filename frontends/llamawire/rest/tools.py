@@ -6,7 +6,6 @@ engine's business, so it gets the text as it came.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,14 +15,12 @@ from google.protobuf import struct_pb2
 from llamawire.v1 import chat_pb2
 
 from . import gojson
-from .convert import read_struct
-from .gofloat import number_text
+from .structs import struct_of
 
-__all__ = ["arguments_json", "read_arguments", "read_calls", "tools_of"]
+__all__ = ["read_arguments", "read_calls", "tools_of"]
 
 _NO_OBJECT = "Value looks like object, but can't find closing '}' symbol"
 _INT32_MAX = (1 << 31) - 1
-_BRACKET_OR_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 
 DEPTH_MAX = 128
 """Levels of brackets in `tools`: schemas that people write have a dozen."""
@@ -37,24 +34,12 @@ def tools_of(go_type: str) -> Callable[[bytes], list[chat_pb2.Tool]]:
 
     def leaf(raw: bytes) -> list[chat_pb2.Tool]:
         # Every level is read again for each level around it, so depth is bounded before.
-        if _depth(raw) > DEPTH_MAX:
+        if gojson.depth(raw) > DEPTH_MAX:
             raise gojson.DecodeError(f"tools must be nested at most {DEPTH_MAX} levels deep")
         found = gojson.array(raw, go_type)
         return [chat_pb2.Tool() if item == b"null" else _read_tool(item) for item in found]
 
     return leaf
-
-
-def _depth(raw: bytes) -> int:
-    """Of the brackets in well-formed JSON."""
-    depth = deepest = 0
-    for found in _BRACKET_OR_STRING.finditer(raw):
-        if found[0] in (b"{", b"["):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif found[0] in (b"}", b"]"):
-            depth -= 1
-    return deepest
 
 
 def _read_tool(raw: bytes) -> chat_pb2.Tool:
@@ -169,10 +154,13 @@ def _read_called(raw: bytes) -> chat_pb2.ToolCall:
     )
 
 
+_ARGUMENTS = struct_of("arguments")
+
+
 def read_arguments(raw: bytes) -> struct_pb2.Struct:
     if raw[0] != ord("{"):
         raise gojson.DecodeError(_NO_OBJECT)
-    return read_struct(raw)
+    return _ARGUMENTS(raw)
 
 
 _CALLED: Mapping[str, gojson.Leaf] = {
@@ -180,19 +168,3 @@ _CALLED: Mapping[str, gojson.Leaf] = {
     "name": gojson.string,
     "arguments": read_arguments,
 }
-
-
-def arguments_json(arguments: struct_pb2.Struct) -> dict[str, object]:
-    """For an answer. The keys are sorted, since a Struct has no order."""
-    return {key: _value(arguments.fields[key]) for key in sorted(arguments.fields)}
-
-
-def _value(value: struct_pb2.Value) -> object:
-    kind = value.WhichOneof("kind")
-    if kind == "struct_value":
-        return arguments_json(value.struct_value)
-    if kind == "list_value":
-        return [_value(item) for item in value.list_value.values]
-    if kind == "number_value":
-        return msgspec.Raw(number_text(value.number_value))
-    return None if kind in (None, "null_value") else getattr(value, kind)

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
 
 from llamawire.engine.catalog import described
 from llamawire.engine.completion import Completion
@@ -37,7 +35,6 @@ __all__ = [
     "read_thinking_budget",
     "show_message",
     "started_message",
-    "struct_values",
     "timeout_s",
 ]
 
@@ -142,29 +139,6 @@ def timeout_s(duration: Duration) -> float:
     if seconds <= 0:
         raise InvalidArgument("timeout must be more than 0 seconds", field="timeout")
     return seconds
-
-
-def struct_values(struct: Struct) -> dict[str, object]:
-    """A Struct's numbers are doubles; whole ones become ints again, as JSON had them.
-
-    Its keys come in any order, in another one in each process; sorted, a conversation renders alike
-    every time, and is found in the prefix cache. InvalidArgument for numbers that JSON lacks.
-    """
-    try:
-        values = MessageToDict(struct)
-    except ValueError as error:
-        raise InvalidArgument("a Struct may not hold NaN or Infinity", field="Struct") from error
-    return {key: whole(value) for key, value in sorted(values.items())}
-
-
-def whole(value: object) -> object:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    if isinstance(value, list):
-        return [whole(each) for each in value]
-    if isinstance(value, dict):
-        return {key: whole(each) for key, each in sorted(value.items())}
-    return value
 
 
 # ---- replies -------------------------------------------------------------------------------------

@@ -20,9 +20,9 @@ from llamawire.engine.rpc.convert import (
     read_think,
     read_thinking_budget,
     started_message,
-    struct_values,
     timeout_s,
 )
+from llamawire.engine.rpc.structs import struct_values
 from llamawire.v1 import chat_pb2 as pb
 
 __all__ = ["chat_reply", "read_chat"]
@@ -32,7 +32,10 @@ def read_chat(request: pb.ChatRequest) -> ChatRequest:
     """The request as the engine reads it; InvalidArgument names a field that cannot be."""
     return ChatRequest(
         model=request.model,
-        messages=tuple(read_message(message) for message in request.messages),
+        messages=tuple(
+            read_message(message, f"messages[{index}]")
+            for index, message in enumerate(request.messages)
+        ),
         tools=tuple(read_tool(tool, index) for index, tool in enumerate(request.tools)),
         format=read_format(request.format),
         options=given_options(request.options),
@@ -48,19 +51,24 @@ def read_chat(request: pb.ChatRequest) -> ChatRequest:
     )
 
 
-def read_message(message: pb.ChatMessage) -> Message:
+def read_message(message: pb.ChatMessage, field: str) -> Message:
     return Message(
         role=message.role.lower(),
         content=message.content,
         thinking=message.thinking,
         images=tuple(message.images),
         tool_calls=tuple(
-            ToolCall(call.name, struct_values(call.arguments), call.id, call.index)
-            for call in message.tool_calls
+            read_call(call, f"{field}.tool_calls[{index}]")
+            for index, call in enumerate(message.tool_calls)
         ),
         tool_name=message.tool_name,
         tool_call_id=message.tool_call_id,
     )
+
+
+def read_call(call: pb.ToolCall, field: str) -> ToolCall:
+    arguments = struct_values(call.arguments, f"{field}.arguments")
+    return ToolCall(call.name, arguments, call.id, call.index)
 
 
 def read_tool(tool: pb.Tool, index: int) -> Tool:

@@ -18,9 +18,9 @@ from llamawire.engine.rpc.convert import (
     loaded_message,
     model_message,
     show_message,
-    struct_values,
 )
 from llamawire.engine.rpc.status import failures_as_status
+from llamawire.engine.rpc.structs import struct_values
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.store import (
     CreateRequest,
@@ -156,7 +156,7 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
 
     def _shown(self, request: pb.ShowModelRequest) -> pb.ShowModelResponse:
         """Blocks, and with the lists of a large vocabulary for seconds."""
-        options = struct_values(request.options)
+        options = struct_values(request.options, "options")
         shown = self._catalog.show(
             request.model, verbose=request.verbose, system=request.system, options=options
         )
@@ -191,13 +191,13 @@ def create_request(request: pb.CreateModelRequest) -> CreateRequest:
         template=request.template,
         system=request.system,
         licenses=tuple(request.licenses),
-        parameters=struct_values(request.parameters),
+        parameters=struct_values(request.parameters, "parameters"),
         messages=tuple(Message(m.role, m.content) for m in request.messages),
         quantize=request.quantize,
         renderer=request.renderer,
         parser=request.parser,
         requires=request.requires,
-        info=struct_values(request.info),
+        info=struct_values(request.info, "info"),
     )
 
 

@@ -17,6 +17,11 @@ __all__ = ["failures_as_status", "rich_status"]
 log = logging.getLogger(__name__)
 
 DOMAIN = "llamawire"
+MESSAGE_BYTES_MAX = 1200
+VALUE_BYTES_MAX = 250
+"""Of an error's sentence and of a value in its metadata. All of a status travels in HTTP headers,
+the sentence twice, once with up to three characters a byte: a client that gets more than 8 KiB of
+them sees that its headers are too large, and no error."""
 
 
 @contextlib.asynccontextmanager
@@ -45,8 +50,12 @@ def rich_status(error: Exception) -> status_pb2.Status:
     elif not isinstance(reason, str) or not isinstance(code, str):
         log.error("a mistake of ours", exc_info=error)
         reason, code, message = "INTERNAL", "INTERNAL", "internal error; see the server's log"
+    message = shortened(message, MESSAGE_BYTES_MAX)
+    metadata = getattr(error, "metadata", None) or {}
     info = error_details_pb2.ErrorInfo(
-        domain=DOMAIN, reason=reason, metadata=getattr(error, "metadata", None) or {}
+        domain=DOMAIN,
+        reason=reason,
+        metadata={key: shortened(value, VALUE_BYTES_MAX) for key, value in metadata.items()},
     )
     details = [packed(info)]
     retry_after_s = getattr(error, "retry_after_s", None)
@@ -55,6 +64,15 @@ def rich_status(error: Exception) -> status_pb2.Status:
         retry.retry_delay.FromNanoseconds(int(retry_after_s * 1e9))
         details.append(packed(retry))
     return status_pb2.Status(code=code_pb2.Code.Value(code), message=message, details=details)
+
+
+def shortened(text: str, bytes_max: int) -> str:
+    """The text, or its beginning and its end: what was given stands in the middle of a sentence."""
+    data = text.encode()
+    if len(data) <= bytes_max:
+        return text
+    half = bytes_max // 2
+    return f"{data[:half].decode(errors='ignore')} … {data[-half:].decode(errors='ignore')}"
 
 
 def packed(message: Any) -> any_pb2.Any:

@@ -10,7 +10,7 @@ from llamawire.v1 import chat_pb2, generation_service_pb2
 
 from ..forms import End, debug_info, logprob_entries
 from ..gojson import encode
-from ..tools import arguments_json
+from ..structs import struct_json
 from .envelope import DONE, EVENTS, FINGERPRINT, ZERO_USAGE, event, new_id, object_response, usage
 from .errors import error_object
 
@@ -144,7 +144,7 @@ def _calls(calls: Iterable[chat_pb2.ToolCall]) -> list[dict[str, object]]:
             "type": "function",
             "function": {
                 "name": call.name,
-                "arguments": encode(arguments_json(call.arguments)).decode(),
+                "arguments": encode(struct_json(call.arguments)).decode(),
             },
         }
         for call in calls

@@ -17,6 +17,7 @@ from llamawire.v1 import chat_pb2
 
 from .. import gojson
 from ..images import read_image
+from ..structs import TooDeep
 from ..tools import read_arguments
 from .fields import go_type
 
@@ -113,6 +114,8 @@ def _call(index: int, id_: str, name: str, arguments: str) -> chat_pb2.ToolCall:
 def _arguments(text: str) -> struct_pb2.Struct:
     try:
         return read_arguments(text.strip().encode() or b"null")
+    except TooDeep:
+        raise
     except gojson.DecodeError:
         raise gojson.DecodeError("invalid tool call arguments") from None
 

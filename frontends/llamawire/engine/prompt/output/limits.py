@@ -16,8 +16,9 @@ class OutputLimits:
     calls_max: int = 128
     """Calls in one answer."""
 
-    depth_max: int = 64
-    """Brackets inside each other in the arguments of a call; deeper ones are malformed."""
+    depth_max: int = 30
+    """Brackets inside each other in the arguments of a call; deeper ones are malformed. They travel
+    as a Struct, of which protobuf reads hardly more levels."""
 
 
 DEFAULT_OUTPUT_LIMITS: Final = OutputLimits()
