@@ -7,6 +7,8 @@ the head and the end are left to it.
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Sequence
 
 from aiohttp import HttpVersion11, web
@@ -19,6 +21,9 @@ __all__ = ["JSON", "JSON_UTF8", "NDJSON", "LineStream", "json_response"]
 JSON_UTF8 = "application/json; charset=utf-8"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+UNSENT_BYTES_MAX = 16 << 10
+"""Of a stream, in the kernel. It would take megabytes, tens of thousands of tokens that nobody may
+ever read, before a slow reader is seen to be slow."""
 
 
 def json_response(
@@ -71,4 +76,14 @@ class LineStream:
         if writer is None:
             raise ConnectionResetError("the client has closed the connection")
         self._writer = writer
+        limit_unsent(self._request.transport)
         return writer
+
+
+def limit_unsent(transport: asyncio.Transport | None) -> None:
+    """Lets the kernel hold no more than UNSENT_BYTES_MAX that the client has no room for."""
+    connection = transport.get_extra_info("socket") if transport else None
+    # Neither on every system, nor for every kind of socket.
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if connection is not None and connection.family != socket.AF_UNIX and option is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES_MAX)
