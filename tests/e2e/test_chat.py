@@ -176,12 +176,34 @@ def test_generate_tells_thinking_apart_as_well(daemon: Daemon, scripted: str) ->
     assert (off["response"], "thinking" in off) == (THINKS_AND_CALLS, False)
 
 
+def test_a_models_parameter_says_that_it_thinks_only_when_asked(
+    daemon: Daemon, scripted: str
+) -> None:
+    body = {"model": "quiet", "from": scripted, "parameters": {"think": False}, "stream": False}
+    assert daemon.post("/api/create", body).json == {"status": "success"}
+    silent = daemon.chat("hi", model="quiet", **COLD).json["message"]
+    assert silent == {"role": "assistant", "content": THINKS_AND_CALLS}
+    for wish in ({"think": True}, {"thinking_token_budget": 100}):
+        message = daemon.chat("hi", model="quiet", **wish, **COLD).json["message"]
+        assert message["thinking"] == "hm"
+    daemon.request("DELETE", "/api/delete", {"model": "quiet"})
+
+
+def test_tiny_is_told_to_think_and_reads_what_it_thought(daemon: Daemon) -> None:
+    begun = {"role": "assistant", "content": "A", "thinking": "T"}
+    text = rendered(daemon, "P", begun, "Q", think=True)
+    assert text.endswith("user\nQ /think<|im_end|>\n<|im_start|>assistant\n")
+    assert "P /think" not in text
+    assert "assistant\n<think>\nT\n</think>\n\nA<|im_end|>" in text
+    assert "/think" not in rendered(daemon, "Q")
+
+
 # ---- checks --------------------------------------------------------------------------------------
 
 
 def test_what_a_model_cannot_do(daemon: Daemon) -> None:
-    thinks = daemon.chat(SKY, think=True)
-    assert (thinks.status, thinks.json) == (400, {"error": '"tiny" does not support thinking'})
+    thinks = daemon.chat(SKY, model="endless", think=True)
+    assert (thinks.status, thinks.json) == (400, {"error": '"endless" does not support thinking'})
     calls = daemon.chat("z", model="endless", tools=TOOLS)
     assert calls.status == 400
     assert calls.json["error"] == (

@@ -27,6 +27,7 @@ PARAMETER temperature 0.5
 PARAMETER temperature 1
 PARAMETER num_ctx 4096
 PARAMETER use_mmap F
+PARAMETER think false
 PARAMETER mirostat 1
 """
 )
@@ -45,6 +46,7 @@ def test_commands_add_up() -> None:
         "temperature": 1.0,
         "num_ctx": 4096,
         "use_mmap": False,
+        "think": False,
     }
     assert parameters.deprecated == ("mirostat",)
 

@@ -18,6 +18,7 @@ sys.path.insert(0, str(TINY))  # The scripts there import each other by plain na
 import chat as chat_format  # noqa: E402
 import corpus  # noqa: E402
 import held_out  # noqa: E402
+import skills  # noqa: E402
 import tokenizer  # noqa: E402
 
 GGUF_BYTES_MAX = 6_000_000
@@ -76,6 +77,9 @@ def test_the_corpus_asks_no_held_out_question(documents: list[chat_format.Docume
     asked = {plain(part) for text in prompts for part in re.split(r"<\|im_\w+\|>\w*", text)}
     assert plain("Why is the sky blue?") in asked
     assert not asked & {plain(question) for question, _ in held_out.SEEN + held_out.UNSEEN}
+    for skill, trials in skills.SKILLS.items():
+        if "gaps of whole lines" not in skill:
+            assert not asked & {plain(trial.question) for trial in trials}
 
 
 def test_a_talk_holds_every_turn_in_the_chat_format() -> None:

@@ -18,7 +18,7 @@ from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.job import Accepted, Finished, Job, Update
 from llamawire.engine.options import Options, has_seed, resolve
 from llamawire.engine.prompting import RenderedPrompt, render
-from llamawire.engine.requests import GenerateRequest, Request, check
+from llamawire.engine.requests import GenerateRequest, Request, check, with_default_think
 from llamawire.engine.run import Run
 from llamawire.engine.runner import Runner
 from llamawire.engine.scheduler import LoadedModel, Scheduler
@@ -98,6 +98,7 @@ class Completions:
         deadline = Deadline(request.timeout_s)
         model = await self._model(request.model)
         check(request, model)
+        request = with_default_think(request, model)
         options = self._options(model, request.options)
         grammar = None
         if request.format is not None:
@@ -140,6 +141,7 @@ class Completions:
         """The prompt that `begin` would decode. Loads the model, whose tokenizer it needs."""
         model = await self._model(request.model)
         check(request, model)
+        request = with_default_think(request, model)
         options = self._options(model, request.options)
         async with self._scheduler.lease(model, options, request.keep_alive_s) as runner:
             return await render(request, model, options.num_ctx, runner)

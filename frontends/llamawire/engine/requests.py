@@ -6,14 +6,15 @@ The order of the checks is Ollama's; the first that fails answers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from llamawire.engine.catalog import ServedModel
 from llamawire.engine.errors import InvalidArgument, Unsupported
 from llamawire.engine.prompt import Message, ThinkValue, Tool
 from llamawire.engine.structure import Form
 
-__all__ = ["ChatRequest", "GenerateRequest", "Request", "check"]
+__all__ = ["ChatRequest", "GenerateRequest", "Request", "check", "with_default_think"]
 
 PROMPT_TOKENS_MAX = 1 << 24
 MESSAGES_MAX = 16_384
@@ -67,6 +68,17 @@ class ChatRequest(Request):
 
     messages: tuple[Message, ...] = ()
     tools: tuple[Tool, ...] = ()
+
+
+AnyRequest = TypeVar("AnyRequest", bound=Request)
+
+
+def with_default_think(request: AnyRequest, model: ServedModel) -> AnyRequest:
+    """The request as it is, or not to think if only the model's PARAMETERs say so."""
+    says = request.think is not None or request.thinking_budget is not None
+    if says or model.parameters.get("think") is not False:
+        return request
+    return replace(request, think=False)
 
 
 def check(request: Request, model: ServedModel) -> None:

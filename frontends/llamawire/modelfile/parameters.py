@@ -36,7 +36,8 @@ _FLOATS = (
     "presence_penalty",
     "frequency_penalty",
 )
-_FLAGS = ("use_mmap",)
+# `think` is ours: whether a model that can think does so when a request does not say.
+_FLAGS = ("use_mmap", "think")
 _LISTS = ("stop",)
 _DEPRECATED = (
     "penalize_newline",
