@@ -7,10 +7,12 @@ LLAMAWIRE_FUZZ=20000 (`make fuzz`) sends so many and others each time.
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,7 +23,8 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from e2e.daemon import Daemon
+from e2e.daemon import Answer, Daemon
+from e2e.test_grpc import error_info
 from gguf_files import tiny_bert
 from llamawire.v1 import (
     chat_pb2,
@@ -50,8 +53,26 @@ fuzzed = settings(
 # What Ollama answers with 500, though the client is to blame (spec §2.2, §4.2, §5.3, §9).
 BLAMED_500 = re.compile(
     r'option "|template: |does not support|'
-    r"invalid format: |pull model manifest|push|max retries|no such host"
+    r"invalid format: |pull model manifest|push|max retries|no such host|unqualified name"
 )
+
+
+# Texts of Ollama's that do not say their field's name, and the field.
+OLLAMA_SAYS = [
+    (re.compile(pattern), field)
+    for pattern, field in (
+        (r"^time: |^Unsupported type: ", "keep_alive"),
+        (r"^invalid message format$|^invalid message content type", "content"),
+        (r"^name \".*\" is invalid$|^unqualified name", "model"),
+        (r"^model .* not found", "source"),
+        (r"^invalid model name$", "from"),
+        (r"^Value looks like object", "arguments"),
+        (r"^Value looks like object", "properties"),
+        # Where the registry is that the model's name speaks of, and how it is reached.
+        (r"^pull model manifest|^max retries", "insecure"),
+        (r"^pull model manifest|^max retries", "model"),
+    )
+]
 
 
 @pytest.fixture(scope="module")
@@ -176,17 +197,26 @@ def replaced(value: Any, path: tuple[Any, ...], new: object) -> Any:
 
 
 @st.composite
-def bodies(draw: Callable[..., Any], good: dict[str, Any]) -> bytes:
-    """The text of a good body with one to three places that are strange."""
+def bodies(draw: Callable[..., Any], good: dict[str, Any]) -> tuple[bytes, set[str] | None]:
+    """The text of a good body with one to three places that are strange, and their names.
+
+    No names: it is no object any more, or something in the text was damaged.
+    """
     body: Any = copy.deepcopy(good)
+    names: set[str] | None = set()
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(list(places(body))))
-        body = replaced(body, path, Raw(json_text(draw(leaves)).decode()))
+        strange = Raw(json_text(draw(leaves)).decode())
+        body = replaced(body, path, strange)
+        named = {part for part in path if isinstance(part, str)}
+        is_json = path and strange.text != "NaN"
+        names = names | named if names is not None and is_json else None
     text = json_text(body)
     if draw(st.integers(0, 19)) == 0:  # cut, or with something in the middle
         place = draw(st.integers(0, len(text)))
         text = text[:place] + draw(st.binary(max_size=5)) + text[place + draw(st.integers(0, 9)) :]
-    return text
+        names = None
+    return text, names
 
 
 def json_text(value: object) -> bytes:
@@ -222,17 +252,39 @@ class Raw:
 @fuzzed
 @given(data=st.data())
 def test_rest_answers_whatever_it_is_sent(server: Daemon, data: st.DataObject) -> None:
-    method, path, good = data.draw(st.sampled_from(REQUESTS))
-    body = data.draw(bodies(good))
+    index = data.draw(st.integers(0, len(REQUESTS) - 1))
+    method, path, good = REQUESTS[index]
+    body, names = data.draw(bodies(good))
     if b'"cloud' in body or b":cloud" in body:
         return
     answer = server.request(method, path, body)
     if answer.status < 400:
         return
-    error = answer.json["error"]
-    text = error["message"] if isinstance(error, dict) else error
+    text = error_text(answer)
     assert text
     assert answer.status < 500 or BLAMED_500.search(text), (path, body[:2000], answer.body[:500])
+    if names is not None and text != refusal_of_the_good(server, index):
+        assert is_named(text, names), (path, body[:2000], names, text[:500])
+
+
+@functools.cache
+def refusal_of_the_good(server: Daemon, index: int) -> str:
+    """What is said of a good request that this model cannot serve; empty if it can."""
+    method, path, good = REQUESTS[index]
+    answer = server.request(method, path, good)
+    return error_text(answer) if answer.status >= 400 else ""
+
+
+def error_text(answer: Answer) -> str:
+    error = answer.json["error"]
+    return str(error["message"] if isinstance(error, dict) else error)
+
+
+def is_named(text: str, names: set[str]) -> bool:
+    """The text has the name of one of these fields, or is known to be about it."""
+    return any(name in text for name in names) or any(
+        pattern.search(text) for pattern, field in OLLAMA_SAYS if field in names
+    )
 
 
 # ---- gRPC ----------------------------------------------------------------------------------------
@@ -356,9 +408,34 @@ def test_grpc_answers_whatever_it_is_sent(server: Daemon, data: st.DataObject) -
     request = data.draw(messages(kind))
     seed(request)
     failure = failure_of(server, service, name, request)
-    if failure is not None:
-        assert failure.code() not in MISTAKES, (name, request, failure.details())
-        assert failure.details()
+    if failure is None:
+        return
+    assert failure.code() not in MISTAKES, (name, request, failure.details())
+    assert failure.details()
+    info = error_info(failure)
+    assert info.reason in REASONS
+    if info.reason == "INVALID_ARGUMENT":
+        first = re.split(r"[.\[]", info.metadata["field"])[0]
+        assert first in places_of(request), (name, request, failure.details(), info)
+        assert first.rstrip("s") in failure.details()
+
+
+REASONS = frozenset(
+    re.findall(
+        r"^\| `([A-Z_]+)` \|",
+        (Path(__file__).parents[2] / "docs" / "errors.md").read_text(),
+        re.MULTILINE,
+    )
+)
+
+
+def places_of(request: Message) -> set[str]:
+    """The names of its fields, and of those of the request in it (Render has one)."""
+    names = set(request.DESCRIPTOR.fields_by_name)
+    for field in request.DESCRIPTOR.fields:
+        if field.message_type is not None:
+            names |= set(field.message_type.fields_by_name)
+    return names
 
 
 MISTAKES = (

@@ -156,7 +156,7 @@ BOOL_OR_STRING = (
         ('"keep_alive":true', "Unsupported type: 'bool'"),
         ('"keep_alive":[]', "Unsupported type: '[]interface {}'"),
         ('"keep_alive":{}', "Unsupported type: 'map[string]interface {}'"),
-        ('"timeout":"abc"', 'time: invalid duration "abc"'),
+        ('"timeout":"abc"', 'timeout: time: invalid duration "abc"'),
         ('"think":"maybe"',
          'invalid think value: "maybe" (must be "high", "medium", "low", "max", true, or false)'),
         ('"think":1', BOOL_OR_STRING),

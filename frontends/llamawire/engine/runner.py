@@ -214,7 +214,7 @@ class Runner:
         request = pb.TokenizeRequest(
             text=text, add_special=add_special, parse_special=parse_special
         )
-        with worker_errors(self.name):
+        with worker_errors(self.name, "text"):
             reply = await self._ask(
                 lambda worker: worker.stub.Tokenize(request, timeout=TOKENIZE_TIMEOUT_S)
             )
@@ -222,7 +222,7 @@ class Runner:
 
     async def detokenize(self, ids: list[int]) -> bytes:
         request = pb.DetokenizeRequest(tokens=pb.Tokens(ids=ids))
-        with worker_errors(self.name):
+        with worker_errors(self.name, "tokens"):
             reply = await self._ask(
                 lambda worker: worker.stub.Detokenize(request, timeout=TOKENIZE_TIMEOUT_S)
             )
@@ -398,23 +398,20 @@ def embed_error(model: str, error: grpc.aio.AioRpcError) -> EngineError:
         metadata = {key: found.get(key, "") for key in ("index", "received", "limit")}
         return InvalidArgument(message, reason="INPUT_TOO_LONG", **metadata)
     if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
-        return InvalidArgument(message)
+        return InvalidArgument(message, field="inputs")
     return EngineError(message, code=error.code().name)
 
 
 @contextlib.contextmanager
-def worker_errors(model: str) -> Iterator[None]:
-    """Turns the status of a unary call into the engine's error."""
+def worker_errors(model: str, field: str) -> Iterator[None]:
+    """Turns the status of a unary call into the engine's error; `field` is what was sent."""
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        raise EngineError(
-            error.details() or f"the worker of {model} did not answer",
-            code=error.code().name,
-            reason="INVALID_ARGUMENT"
-            if error.code() == grpc.StatusCode.INVALID_ARGUMENT
-            else "INTERNAL",
-        ) from error
+        message = error.details() or f"the worker of {model} did not answer"
+        if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+            raise InvalidArgument(f"{field}: {message}", field=field) from error
+        raise EngineError(message, code=error.code().name) from error
 
 
 def load_message(settings: LoadSettings, build_id: str) -> pb.LoadRequest:

@@ -14,6 +14,8 @@ FOR_EVER_NS = (1 << 63) - 1
 
 _NS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9,
        "h": 3600 * 10**9}  # fmt: skip
+# An int64 has no more; what is longer would take long to read.
+_DIGITS_MAX = 19
 _PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
 
 
@@ -32,6 +34,8 @@ def parse_duration(text: str) -> int:
             raise ValueError(f"time: missing unit in duration {_quote(text)}")
         if unit not in _NS:
             raise ValueError(f"time: unknown unit {_quote(unit)} in duration {_quote(text)}")
+        if len(match[1]) > _DIGITS_MAX:
+            raise ValueError(f"time: invalid duration {_quote(text)}")
         total += (int(match[1] or 0) + _fraction(match[2] or "")) * _NS[unit]
         if total > FOR_EVER_NS:
             raise ValueError(f"time: invalid duration {_quote(text)}")
@@ -67,7 +71,10 @@ def read_keep_alive(raw: bytes) -> int:
 
 def read_timeout(raw: bytes) -> int | None:
     """A leaf for `timeout`, in nanoseconds; nothing or less is no limit."""
-    value = _read(raw)
+    try:
+        value = _read(raw)
+    except gojson.DecodeError as error:
+        raise gojson.DecodeError(f"timeout: {error}") from None
     return value if value > 0 else None
 
 
