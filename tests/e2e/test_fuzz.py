@@ -53,7 +53,8 @@ fuzzed = settings(
 # What Ollama answers with 500, though the client is to blame (spec §2.2, §4.2, §5.3, §9).
 BLAMED_500 = re.compile(
     r'option "|template: |does not support|'
-    r"invalid format: |pull model manifest|push|max retries|no such host|unqualified name"
+    r"invalid format: |pull model manifest|push|max retries|no such host|unqualified name|"
+    r"manifests/.*: no such file or directory"
 )
 
 
@@ -63,7 +64,7 @@ OLLAMA_SAYS = [
     for pattern, field in (
         (r"^time: |^Unsupported type: ", "keep_alive"),
         (r"^invalid message format$|^invalid message content type", "content"),
-        (r"^name \".*\" is invalid$|^unqualified name", "model"),
+        (r"^name \".*\" is invalid$|^unqualified name|^open .*: no such file", "model"),
         (r"^model .* not found", "source"),
         (r"^invalid model name$", "from"),
         (r"^Value looks like object", "arguments"),

@@ -17,7 +17,7 @@ from llamawire.engine.answer_plan import plan_answer
 from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.job import Accepted, Finished, Job, Update
 from llamawire.engine.options import Options, has_seed, resolve
-from llamawire.engine.prompting import RenderedPrompt, render
+from llamawire.engine.prompting import RenderedPrompt, Renderer
 from llamawire.engine.requests import GenerateRequest, Request, check, with_default_think
 from llamawire.engine.run import Run
 from llamawire.engine.runner import Runner
@@ -90,6 +90,11 @@ class Completions:
         self._catalog = catalog
         self._scheduler = scheduler
         self._settings = settings
+        self._renderer = Renderer()
+
+    def close(self) -> None:
+        """No prompt is rendered any more."""
+        self._renderer.close()
 
     @contextlib.asynccontextmanager
     async def begin(self, request: Request) -> AsyncIterator[Completion]:
@@ -144,7 +149,7 @@ class Completions:
         request = with_default_think(request, model)
         options = self._options(model, request.options)
         async with self._scheduler.lease(model, options, request.keep_alive_s) as runner:
-            return await render(request, model, options.num_ctx, runner)
+            return await self._renderer.render(request, model, options.num_ctx, runner)
 
     async def load(
         self, name: str, given: Mapping[str, object], keep_alive_s: float | None
@@ -168,7 +173,7 @@ class Completions:
     async def detokenize(self, name: str, ids: list[int]) -> str:
         model = await self._model(name)
         async with self._scheduler.lease(model, self._options(model, {}), None) as runner:
-            return (await runner.detokenize(ids)).decode(errors="replace")
+            return (await runner.detokenize(ids, field="tokens")).decode(errors="replace")
 
     async def _model(self, name: str) -> ServedModel:
         return await asyncio.to_thread(self._catalog.get, name)
@@ -189,7 +194,9 @@ class Completions:
         """Text or ids, and the images that stand in the text."""
         if isinstance(request, GenerateRequest) and request.prompt_tokens is not None:
             return request.prompt_tokens, ()
-        rendered = await render(request, completion.model, completion.options.num_ctx, runner)
+        rendered = await self._renderer.render(
+            request, completion.model, completion.options.num_ctx, runner
+        )
         completion.messages_dropped_count = rendered.messages_dropped_count
         return rendered.text, rendered.images
 

@@ -9,9 +9,12 @@ long.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from llamawire.engine.catalog import ServedModel
 from llamawire.engine.errors import InvalidArgument, Unsupported
@@ -35,7 +38,13 @@ from llamawire.engine.requests import ChatRequest, GenerateRequest, Request
 from llamawire.engine.runner import Runner
 from llamawire.engine.templates import go_prompt, jinja_prompt
 
-__all__ = ["RenderedPrompt", "render"]
+__all__ = ["RenderedPrompt", "Renderer"]
+
+RENDER_THREADS = 2
+"""Templates that are rendered at a time; most take a millisecond."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FAMILIES_THAT_FORGET = ("qwen3",)
 """Families that were taught not to see the thinking of earlier turns."""
@@ -64,24 +73,69 @@ class Conversation:
     may_drop: bool = True
 
 
-async def render(
-    request: Request, model: ServedModel, num_ctx: int, runner: Runner
-) -> RenderedPrompt:
-    """The prompt of a request. InvalidArgument for templates that fail, the worker's errors."""
-    with template_errors():
-        if isinstance(request, ChatRequest):
-            conversation = chat_conversation(request, model)
-            template = model_template(model, runner)
-        else:
+class Renderer:
+    """Renders prompts in threads of its own.
+
+    They are few: a template that spends all that its limits allow holds up other prompts for a
+    second, but neither the event loop nor what else is done in threads.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="render")
+
+    def close(self) -> None:
+        """What still waits is not rendered any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def render(
+        self, request: Request, model: ServedModel, num_ctx: int, runner: Runner
+    ) -> RenderedPrompt:
+        """The prompt of a request. InvalidArgument for templates that fail, the worker's errors."""
+        with template_errors():
+            if isinstance(request, ChatRequest):
+                conversation = chat_conversation(request, model)
+                template = await self._in_thread(model_template, model, runner)
+                return await self._conversation(conversation, template, num_ctx, runner)
             assert isinstance(request, GenerateRequest)
             if request.raw:
                 return raw_prompt(request)
             if request.suffix:
-                return RenderedPrompt(render_gap(request, model))
+                return RenderedPrompt(await self._in_thread(render_gap, request, model))
+            if request.template:
+                template = await self._in_thread(go_prompt, request.template)
+            else:
+                template = await self._in_thread(model_template, model, runner)
             conversation = await prompt_conversation(request, model, runner)
-            own = request.template
-            template = go_prompt(own) if own else model_template(model, runner)
-        return await render_conversation(conversation, template, num_ctx, runner)
+            return await self._conversation(conversation, template, num_ctx, runner)
+
+    async def _conversation(
+        self, conversation: Conversation, template: PromptTemplate, num_ctx: int, runner: Runner
+    ) -> RenderedPrompt:
+        """The prompt, of as many of the newest messages as fit into `num_ctx` tokens."""
+
+        async def count(messages: Sequence[Message]) -> int:
+            text = await self._in_thread(rendered, conversation, template, runner, messages)
+            # A token is a byte or more, so a text this short needs no look at the tokenizer.
+            if len(text.encode()) < num_ctx:
+                return 0
+            return len(await runner.tokenize(text, add_special=False, parse_special=True))
+
+        kept = Truncated(tuple(conversation.messages), 0)
+        if conversation.may_drop:
+            kept = await truncate(conversation.messages, num_ctx, count)
+        text = await self._in_thread(rendered, conversation, template, runner, kept.messages)
+        images = tuple(image for message in kept.messages for image in message.images)
+        for index in range(len(images)):
+            if image_marker(index) not in text:
+                raise InvalidArgument(
+                    f"images[{index}] has no place in the prompt: the template leaves it out",
+                    field="images",
+                )
+        return RenderedPrompt(text, images, kept.dropped)
+
+    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
 
 
 def chat_conversation(request: ChatRequest, model: ServedModel) -> Conversation:
@@ -114,38 +168,19 @@ async def prompt_conversation(
     )
 
 
-async def render_conversation(
-    conversation: Conversation, template: PromptTemplate, num_ctx: int, runner: Runner
-) -> RenderedPrompt:
-    """The prompt, of as many of the newest messages as fit into `num_ctx` tokens."""
-
-    def text(messages: Sequence[Message]) -> str:
-        messages, _ = mark_images(messages)
-        rendered = template.render(messages, tools=conversation.tools, think=conversation.think)
-        if runner.loaded.adds_bos and runner.loaded.bos_text:
-            # A GGUF's own template may write BOS, which the tokenizer adds as well.
-            rendered = rendered.removeprefix(runner.loaded.bos_text)
-        return conversation.before + rendered
-
-    async def count(messages: Sequence[Message]) -> int:
-        rendered = await asyncio.to_thread(text, messages)
-        # A token is a byte or more, so a text this short needs no look at the tokenizer.
-        if len(rendered.encode()) < num_ctx:
-            return 0
-        return len(await runner.tokenize(rendered, add_special=False, parse_special=True))
-
-    kept = Truncated(tuple(conversation.messages), 0)
-    if conversation.may_drop:
-        kept = await truncate(conversation.messages, num_ctx, count)
-    rendered = await asyncio.to_thread(text, kept.messages)
-    images = tuple(image for message in kept.messages for image in message.images)
-    for index in range(len(images)):
-        if image_marker(index) not in rendered:
-            raise InvalidArgument(
-                f"images[{index}] has no place in the prompt: the template leaves it out",
-                field="images",
-            )
-    return RenderedPrompt(rendered, images, kept.dropped)
+def rendered(
+    conversation: Conversation,
+    template: PromptTemplate,
+    runner: Runner,
+    messages: Sequence[Message],
+) -> str:
+    """The prompt of these messages of the conversation. Blocking."""
+    messages, _ = mark_images(messages)
+    text = template.render(messages, tools=conversation.tools, think=conversation.think)
+    if runner.loaded.adds_bos and runner.loaded.bos_text:
+        # A GGUF's own template may write BOS, which the tokenizer adds as well.
+        text = text.removeprefix(runner.loaded.bos_text)
+    return conversation.before + text
 
 
 def raw_prompt(request: GenerateRequest) -> RenderedPrompt:
@@ -198,7 +233,8 @@ async def context_text(request: GenerateRequest, runner: Runner) -> str:
     """The text of an earlier answer's ids, which goes in front of the prompt."""
     if not request.context:
         return ""
-    return (await runner.detokenize(list(request.context))).decode(errors="replace")
+    text = await runner.detokenize(list(request.context), field="context")
+    return text.decode(errors="replace")
 
 
 @contextmanager

@@ -220,9 +220,10 @@ class Runner:
             )
         return list(reply.tokens.ids)
 
-    async def detokenize(self, ids: list[int]) -> bytes:
+    async def detokenize(self, ids: list[int], *, field: str) -> bytes:
+        """`field` is what the ids came in, for the error of one that is none."""
         request = pb.DetokenizeRequest(tokens=pb.Tokens(ids=ids))
-        with worker_errors(self.name, "tokens"):
+        with worker_errors(self.name, field):
             reply = await self._ask(
                 lambda worker: worker.stub.Detokenize(request, timeout=TOKENIZE_TIMEOUT_S)
             )

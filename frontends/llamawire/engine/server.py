@@ -89,7 +89,7 @@ class Server:
             check_files=catalog.check_files,
             on_serving=self._on_serving,
         )
-        completions = Completions(catalog, self._scheduler, settings)
+        self._completions = completions = Completions(catalog, self._scheduler, settings)
         self._health = HealthServicer(display_name)
         self._generation = GenerationServicer(completions)
         self._embedding = EmbeddingServicer(Embeddings(catalog, self._scheduler, settings))
@@ -130,6 +130,7 @@ class Server:
             await self._rest.close()
         if self._grpc is not None:
             await self._grpc.stop(grace=LAST_WORDS_S)
+        self._completions.close()
         await self._registry.close()
         await self._pool.close()
 

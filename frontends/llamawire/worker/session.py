@@ -146,9 +146,10 @@ class Session:
             self._fail(job.id, "INVALID_ARGUMENT", "PROMPT_TOO_LONG", str(error), error.metadata)
         except native.NativeError as error:
             reason = REASONS.get(error.code, "INTERNAL")
-            # What else a job holds, the daemon has checked.
-            metadata = {"field": "prompt"} if reason == "INVALID_ARGUMENT" else {}
-            self._fail(job.id, error.code, reason, str(error), metadata)
+            if reason == "INVALID_ARGUMENT":  # what else a job holds, the daemon has checked
+                self._fail(job.id, error.code, reason, f"prompt: {error}", {"field": "prompt"})
+            else:
+                self._fail(job.id, error.code, reason, str(error), {})
 
     async def _prepare_grammar(self, job: pb.Job) -> None:
         """Compiles off the loop and off asyncio; `submit` finds the result."""

@@ -24,14 +24,18 @@ COMPOSED_CHARS_PER_STEP: Final = 8
 class Limits:
     """How large a template may be, and how much one execution of it may do."""
 
-    source_chars_max: int = 256 * 1024
-    """Characters of the template itself; the longest in use have about 20,000."""
+    source_chars_max: int = 64 * 1024
+    """Characters of the template itself; the longest in use have about 20,000. Reading this many
+    takes a second."""
 
-    text_chars_max: int = 64 * 1024 * 1024
+    text_chars_max: int = 32 * 1024 * 1024
     """Characters that one execution may make: its output and every string on the way to it."""
 
-    steps_max: int = 2_000_000
-    """Nodes, calls and iterations of one execution: a second or two at the most."""
+    steps_max: int = 250_000
+    """Nodes, calls and iterations of one prompt: less than a second."""
+
+    steps_per_message: int = 100
+    """What each message of the conversation adds to them: the time grows with what was sent."""
 
     depth_max: int = 64
     """Blocks, parentheses and templates inside each other."""
@@ -41,20 +45,23 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class Budget:
-    """What one execution may still spend; belongs to that execution alone."""
+    """What the rendering of one prompt may still spend; belongs to that rendering alone.
 
-    __slots__ = ("_limits", "_steps", "_text_chars")
+    `messages` is how many there are.
+    """
 
-    def __init__(self, limits: Limits) -> None:
+    __slots__ = ("_limits", "_steps", "_steps_max", "_text_chars")
+
+    def __init__(self, limits: Limits, messages: int = 0) -> None:
         self._limits = limits
-        self._steps = limits.steps_max
+        self._steps = self._steps_max = limits.steps_max + messages * limits.steps_per_message
         self._text_chars = limits.text_chars_max
 
     def step(self, count: int = 1) -> None:
         """Pays for `count` steps."""
         self._steps -= count
         if self._steps < 0:
-            raise _too_much("steps_max", self._limits.steps_max)
+            raise _too_much("steps_max", self._steps_max)
 
     def read(self, chars: int) -> None:
         """Pays for going over `chars` characters, or as many elements, once."""

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from llamawire.engine.prompt.errors import TemplateExecutionError
 from llamawire.engine.prompt.gotemplate import Template
-from llamawire.engine.prompt.limits import DEFAULT_LIMITS, Limits
+from llamawire.engine.prompt.limits import DEFAULT_LIMITS, Budget, Limits
 from llamawire.engine.prompt.messages import UNSET, Message, ThinkValue, Tool
 from llamawire.engine.prompt.template_data import message_values, think_values, tool_values
 
@@ -52,6 +52,7 @@ class GoPrompt:
     def __init__(self, text: str, limits: Limits = DEFAULT_LIMITS) -> None:
         """Raises TemplateSyntaxError."""
         template = Template.parse(text, limits)
+        self._limits = limits
         if not (template.mentions("Messages") or template.mentions("Response")):
             template = Template.parse(text + "{{ .Response }}", limits)
         self.template = template
@@ -95,16 +96,19 @@ class GoPrompt:
             "Tools": tool_values(tools),
             "Response": "",
         }
-        return self.template.execute({**values, **think_values(think)})
+        budget = Budget(self._limits, len(messages))
+        return self.template.execute({**values, **think_values(think)}, budget=budget)
 
     def _render_turns(self, messages: Sequence[Message], think: ThinkValue) -> str:
         *finished, last = _turns(merged(messages))
-        rendered = [self._render_turn(self.template, turn, think) for turn in finished]
-        return "".join([*rendered, self._render_turn(self._last_turn, last, think)])
+        budget = Budget(self._limits, len(messages))
 
-    def _render_turn(self, template: Template, turn: _Turn, think: ThinkValue) -> str:
-        values = {"System": turn.system, "Prompt": turn.prompt, "Response": turn.response}
-        return template.execute({**values, **think_values(think)})
+        def rendered(template: Template, turn: _Turn) -> str:
+            values = {"System": turn.system, "Prompt": turn.prompt, "Response": turn.response}
+            return template.execute({**values, **think_values(think)}, budget=budget)
+
+        texts = [rendered(self.template, turn) for turn in finished]
+        return "".join([*texts, rendered(self._last_turn, last)])
 
 
 def merged(messages: Iterable[Message]) -> list[Message]:
@@ -112,14 +116,16 @@ def merged(messages: Iterable[Message]) -> list[Message]:
 
     Results of tools stay apart: each answers its own call.
     """
-    found: list[Message] = []
+    groups: list[list[Message]] = []
     for message in messages:
-        if found and found[-1].role == message.role != "tool":
-            content = f"{found[-1].content}\n\n{message.content}"
-            found[-1] = replace(found[-1], content=content)
+        if groups and groups[-1][0].role == message.role != "tool":
+            groups[-1].append(message)
         else:
-            found.append(message)
-    return found
+            groups.append([message])
+    return [
+        replace(group[0], content="\n\n".join(message.content for message in group))
+        for group in groups
+    ]
 
 
 def _turns(messages: Iterable[Message]) -> Iterator[_Turn]:

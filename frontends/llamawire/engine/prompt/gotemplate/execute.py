@@ -22,7 +22,7 @@ from llamawire.engine.prompt.gotemplate.values import (
     prints_json,
     type_name,
 )
-from llamawire.engine.prompt.limits import Budget, Limits
+from llamawire.engine.prompt.limits import Budget
 
 __all__ = ["Execution"]
 
@@ -53,13 +53,14 @@ class Execution:
         source: str,
         templates: Mapping[str, nodes.Nodes],
         functions: Mapping[str, Function],
-        limits: Limits,
+        budget: Budget,
+        depth_max: int,
     ) -> None:
         self._source = source
         self._templates = templates
         self._functions = functions
-        self._budget = Budget(limits)
-        self._depth_left = self._depth_max = limits.depth_max
+        self._budget = budget
+        self._depth_left = self._depth_max = depth_max
         self._name = MAIN
         self._node: nodes.Node | nodes.Command | nodes.Operand | None = None
         self._variables: list[tuple[str, object]] = []

@@ -23,6 +23,8 @@ __all__ = ["FUNCTION_NAMES", "SHORT_CIRCUITS", "CallError", "Function", "functio
 SHORT_CIRCUITS: Final = ("and", "or")
 
 Arguments: TypeAlias = Sequence[object]
+_STEPS_PER_VERB: Final = 4
+
 Call: TypeAlias = Callable[[Arguments, Budget], object]
 
 
@@ -192,6 +194,7 @@ def _maker(make_text: Callable[[Arguments], str]) -> Call:
 
 
 def _printf(arguments: Arguments, budget: Budget) -> object:
+    budget.step(_STEPS_PER_VERB * len(arguments))
     return sprintf(str(arguments[0]), arguments[1:], budget.compose)
 
 

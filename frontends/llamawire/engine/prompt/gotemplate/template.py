@@ -15,7 +15,7 @@ from llamawire.engine.prompt.gotemplate.cutting import cut_after
 from llamawire.engine.prompt.gotemplate.execute import Execution
 from llamawire.engine.prompt.gotemplate.functions import FUNCTION_NAMES, functions
 from llamawire.engine.prompt.gotemplate.parser import MAIN, parse
-from llamawire.engine.prompt.limits import DEFAULT_LIMITS, Limits, check_source
+from llamawire.engine.prompt.limits import DEFAULT_LIMITS, Budget, Limits, check_source
 
 __all__ = ["Template"]
 
@@ -36,12 +36,25 @@ class Template:
         check_source(text, limits)
         return cls(text, parse(text, FUNCTION_NAMES, limits), limits)
 
-    def execute(self, data: Mapping[str, object], today: Callable[[], date] = date.today) -> str:
+    def execute(
+        self,
+        data: Mapping[str, object],
+        today: Callable[[], date] = date.today,
+        budget: Budget | None = None,
+    ) -> str:
         """The text that the template makes of `data`, or TemplateExecutionError.
 
-        A name that `data` does not have is no error: it prints `<no value>` and is false.
+        A name that `data` does not have is no error: it prints `<no value>` and is false. A prompt
+        of several executions pays for all of them out of one `budget`.
         """
-        return Execution(self.source, self.templates, functions(today), self.limits).run(data)
+        execution = Execution(
+            self.source,
+            self.templates,
+            functions(today),
+            budget or Budget(self.limits),
+            self.limits.depth_max,
+        )
+        return execution.run(data)
 
     def mentions(self, name: str) -> bool:
         """Whether any field or variable has this name, in either case, in any sub-template."""

@@ -24,8 +24,8 @@ CONTAINER_STEPS: Final = 4  # Containers are dear, for the sake of memory.
 class Spending:
     """The budget of one rendering, and the weights of what it has made."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.budget = Budget(limits)
+    def __init__(self, limits: Limits, messages: int = 0) -> None:
+        self.budget = Budget(limits, messages)
         self._weight_max = limits.text_chars_max
         # The containers themselves are kept, so that no other can get the id of one.
         self._weights: dict[int, tuple[object, int]] = {}
@@ -80,7 +80,8 @@ class BudgetedContext(Context):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         limits = getattr(self.environment, "limits", None)
         assert isinstance(limits, Limits)
-        self.spending = Spending(limits)
+        messages = self.parent.get("messages")
+        self.spending = Spending(limits, len(messages) if isinstance(messages, list) else 0)
 
 
 class CountedItems:

@@ -281,6 +281,7 @@ def _to_json(
     )
     parts: list[str] = []
     for part in encoder.iterencode(value):
+        spending.budget.step()
         spending.budget.make(len(part))
         parts.append(part)
     return "".join(parts)
