@@ -24,6 +24,8 @@ pytestmark = needs_docker_registry
 
 Start = Callable[..., Daemon]
 
+TINY = Path(__file__).parents[2] / "models" / "tiny" / "tiny.gguf"
+
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[DockerRegistry]:
@@ -48,25 +50,29 @@ def transfer(daemon: Daemon, route: str, name: str, **fields: Any) -> list[Any]:
     return answer.lines
 
 
-def test_there_and_back(start_daemon: Start, registry: DockerRegistry) -> None:
+def test_from_a_file_to_the_registry_and_back(
+    start_daemon: Start, registry: DockerRegistry
+) -> None:
     daemon = start_daemon()
-    name = f"{registry.host}/library/tiny:latest"
-    daemon.post("/api/copy", {"source": "tiny", "destination": name})
-    options = {"seed": 1, "num_predict": 12}
-    before = daemon.generate(model=name, prompt="Hi", options=options).json["response"]
-    digest = digest_of(daemon, name)
+    name = f"{registry.host}/library/mine:latest"
+    daemon.add_model(name, TINY, system="Be brief.", parameters={"seed": 1, "num_predict": 12})
+    before = daemon.generate(model=name, prompt="Hi").json
+    assert before["eval_count"] > 1
+    digest, files = digest_of(daemon, name), {path.name for path in daemon.blobs()}
     pushed = transfer(daemon, "push", name)
     assert [line["status"] for line in (pushed[0], pushed[-2])] == [
         "retrieving manifest", "pushing manifest",
     ]  # fmt: skip
     assert daemon.request("DELETE", "/api/delete", {"model": name}).status == 200
     assert daemon.generate(model=name, prompt="Hi").status == 404
+    assert not daemon.blobs()
     pulled = transfer(daemon, "pull", name)
     assert [line["status"] for line in (pulled[0], *pulled[-3:])] == [
         "pulling manifest", "verifying sha256 digest", "writing manifest", "success",
     ]  # fmt: skip
     assert digest_of(daemon, name) == digest
-    assert daemon.generate(model=name, prompt="Hi", options=options).json["response"] == before
+    assert {path.name for path in daemon.blobs()} == files
+    assert daemon.generate(model=name, prompt="Hi").json["response"] == before["response"]
 
 
 def test_over_grpc_with_tls_and_a_password(start_daemon: Start, secure: DockerRegistry) -> None:
@@ -124,9 +130,8 @@ def test_a_daemon_that_is_killed_goes_on_where_it_was(
 ) -> None:
     first = start_daemon()
     gguf = tmp_path / "large.gguf"
-    tiny = Path(__file__).parents[2] / "models" / "tiny" / "tiny.gguf"
     # Bytes behind the last tensor are nobody's; they make it large enough to be interrupted.
-    gguf.write_bytes(tiny.read_bytes() + random.Random(3).randbytes(150_000_000))
+    gguf.write_bytes(TINY.read_bytes() + random.Random(3).randbytes(150_000_000))
     name = f"{registry.host}/library/large:latest"
     first.add_model(name, gguf)
     transfer(first, "push", name)

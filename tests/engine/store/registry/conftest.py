@@ -21,6 +21,7 @@ LIMITS = TransferLimits(
     part_bytes_min=64 << 10,
     part_bytes_max=256 << 10,
     chunk_bytes=16 << 10,
+    wire_bytes_min=32 << 10,
     chunk_age_s=0.05,
     attempts=4,
     retry_delay_s=0.01,
@@ -79,6 +80,14 @@ async def open_registry(library: Library, tmp_path: Path) -> AsyncIterator[Open]
 @pytest.fixture
 def registry(open_registry: Open) -> Registry:
     return open_registry()
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
 
 
 @dataclass(frozen=True)

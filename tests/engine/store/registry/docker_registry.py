@@ -80,14 +80,14 @@ def _config(folder: Path, host: str, certificate: Path | None, has_password: boo
 
 
 def make_certificate(folder: Path) -> Path:
-    """A certificate that signs itself, for 127.0.0.1."""
+    """A certificate that signs itself, for 127.0.0.1 and far.example."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     certificate = folder / "tls.crt"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
          "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
-         "subjectAltName=IP:127.0.0.1", "-keyout", certificate.with_suffix(".key"),
+         "subjectAltName=IP:127.0.0.1,DNS:far.example", "-keyout", certificate.with_suffix(".key"),
          "-out", certificate],
         check=True, capture_output=True,
     )  # fmt: skip

@@ -61,6 +61,8 @@ class FakeRegistry:
     redirect: str = ""
     redirect_status: int = 307
     has_ranges: bool = True
+    is_chunked: bool = False
+    surplus: bytes = b""
     cuts: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     stalls: list[int] = field(default_factory=list)
@@ -161,7 +163,12 @@ class FakeRegistry:
             data = data[first : last + 1]
             response.set_status(206)
             response.headers["Content-Range"] = f"bytes {first}-{last}/{total}"
-        response.content_length = len(data)
+        if total > 2:
+            data += self.surplus
+        if self.is_chunked:
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = len(data)
         await response.prepare(request)
         cut = self.cuts.pop(0) if self.cuts else 0
         stall = self.stalls.pop(0) if self.stalls else 0

@@ -47,14 +47,6 @@ def test_other_mirrors_are_refused(text: str) -> None:
         Mirrors([text])
 
 
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    return monkeypatch
-
-
 def test_proxies_come_from_the_environment(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("HTTPS_PROXY", "proxy.example:3128")
     environment.setenv("http_proxy", "http://plain.example:8080")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 
-import aiohttp
 from yarl import URL
 
 from llamawire.engine.store.manifest import MANIFEST
@@ -20,7 +19,7 @@ from llamawire.engine.store.registry.errors import (
     RegistryUnauthorized,
     RegistryUnreachable,
 )
-from llamawire.engine.store.registry.http import Body, Http, check, discard, text_of
+from llamawire.engine.store.registry.http import Body, Http, Response, check, discard, text_of
 
 __all__ = ["RegistryClient"]
 
@@ -63,16 +62,15 @@ class RegistryClient:
             return response.content_length or 0
 
     @contextlib.asynccontextmanager
-    async def blob(
-        self, digest: str, first: int, last: int
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def blob(self, digest: str, first: int, last: int) -> AsyncIterator[Response]:
         """The answer to a request for the bytes from `first` to `last`: 200 or 206.
 
         Every request begins at the registry: where it redirects to may be good for minutes only.
         """
         url = self._blob_url(digest)
         headers = {"Range": f"bytes={first}-{last}"}
-        async with self._fetched("GET", url, headers) as response:
+        wanted_bytes = last + 1 - first
+        async with self._fetched("GET", url, headers, wanted_bytes) as response:
             try:
                 await check(response)
             except (RegistryRefused, NotInRegistry) as error:
@@ -102,7 +100,8 @@ class RegistryClient:
         headers: Mapping[str, str] | None = None,
         body: Callable[[], Body] | None = None,
         answer_timeout_s: float | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        wanted_bytes: int = 0,
+    ) -> AsyncIterator[Response]:
         """One request and its answer, whatever it is; signs in if that is asked for, once.
 
         `body` makes the body anew for each of the two. Raises RegistryError.
@@ -117,6 +116,7 @@ class RegistryClient:
                 body=body() if body else None,
                 verify_tls=self._endpoint.verify_tls,
                 answer_timeout_s=answer_timeout_s,
+                wanted_bytes=wanted_bytes,
             )
             try:
                 if response.status != 401 or not is_own:
@@ -131,18 +131,19 @@ class RegistryClient:
 
     @contextlib.asynccontextmanager
     async def _fetched(
-        self, method: str, url: URL, headers: Mapping[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        self, method: str, url: URL, headers: Mapping[str, str], wanted_bytes: int = 0
+    ) -> AsyncIterator[Response]:
         """Follows redirects; what is confidential stays on the registry's own host."""
         for _ in range(REDIRECTS_MAX + 1):
-            async with self.sent(method, url, headers=headers) as response:
+            sending = self.sent(method, url, headers=headers, wanted_bytes=wanted_bytes)
+            async with sending as response:
                 if response.status not in REDIRECTS:
                     yield response
                     return
                 url = self.redirected(response)
         raise RegistryMisbehaved(f"maximum redirects exceeded ({REDIRECTS_MAX}) for directURL")
 
-    def redirected(self, response: aiohttp.ClientResponse) -> URL:
+    def redirected(self, response: Response) -> URL:
         """Where a redirect leads. Raises RegistryMisbehaved if nobody should follow it."""
         url = location(response, "Location")
         if url is None:
@@ -161,13 +162,13 @@ class RegistryClient:
         return self.repository.with_path(f"{self.repository.raw_path}/{path}", encoded=True)
 
 
-def location(response: aiohttp.ClientResponse, header: str) -> URL | None:
+def location(response: Response, header: str) -> URL | None:
     """The address in a header, which may be relative. It is not quoted again: it may be signed."""
     text = response.headers.get(header)
     return None if text is None else response.url.join(URL(text, encoded=True))
 
 
-def upload_location(response: aiohttp.ClientResponse) -> URL:
+def upload_location(response: Response) -> URL:
     """Where an upload goes on. Raises RegistryMisbehaved."""
     url = location(response, "Docker-Upload-Location") or location(response, "Location")
     if url is None:

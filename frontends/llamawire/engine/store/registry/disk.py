@@ -1,4 +1,4 @@
-"""Threads for the disk alone: a slow one holds up transfers, not the rest of the server."""
+"""Threads for calls that wait: a slow disk or line holds up transfers, not the whole server."""
 
 from __future__ import annotations
 
@@ -23,16 +23,23 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 class DiskThreads:
     """Runs blocking calls. Raises what they raise, and DiskFull for a disk that is."""
 
-    def __init__(self, count: int) -> None:
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="llamawire-disk")
+    def __init__(self, count: int, name: str = "llamawire-disk") -> None:
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix=name)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Who is cancelled, even twice, waits for the call: its file may be closed only then."""
+        return await self.run_interruptibly(_not_at_all, call, *args, **kwargs)
+
+    async def run_interruptibly(
+        self, interrupt: Callable[[], None], call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `run`; who is cancelled calls `interrupt` first, which is to end the call soon."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
+            interrupt()
             while not future.done():
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait({future})
@@ -49,3 +56,7 @@ class DiskThreads:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
+
+
+def _not_at_all() -> None:
+    """A disk cannot be told to stop."""

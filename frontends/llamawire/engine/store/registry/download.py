@@ -10,6 +10,7 @@ does the file get its name.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
@@ -17,8 +18,6 @@ import re
 import time
 from collections.abc import Coroutine, Iterator
 from typing import Any
-
-import aiohttp
 
 from llamawire.engine.store.blobs import Blobs
 from llamawire.engine.store.manifest import Layer
@@ -31,7 +30,7 @@ from llamawire.engine.store.registry.errors import (
     RegistryMisbehaved,
     RegistryUnreachable,
 )
-from llamawire.engine.store.registry.http import body_of
+from llamawire.engine.store.registry.http import Response, body_of
 from llamawire.engine.store.registry.limits import TransferLimits
 from llamawire.engine.store.registry.partial import (
     Part,
@@ -39,13 +38,17 @@ from llamawire.engine.store.registry.partial import (
     PartialInUse,
     bytes_present,
 )
+from llamawire.engine.store.registry.receive import receive
 from llamawire.engine.store.registry.retry import Retry
+from llamawire.engine.store.registry.wire import WireResponse
 
 __all__ = ["Download"]
 
 # Hashed at a time, and read into memory at a time while doing so.
 HASH_BYTES = 8 << 20
 READ_BYTES = 256 << 10
+# Between two looks at whether so much has come that it is worth a flush.
+FLUSH_POLL_S = 0.1
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.IGNORECASE)
 
@@ -132,7 +135,12 @@ class Download:
     async def _fetch_and_hash(self, partial: Partial) -> str:
         parts = iter([part for part in partial.parts if not part.is_complete])
         fetching = [self._fetch_parts(partial, parts) for _ in range(self._limits.streams)]
-        *_, digest = await _all(*fetching, self._hash(partial))
+        flushing = asyncio.create_task(self._flush(partial))
+        try:
+            *_, digest = await _all(*fetching, self._hash(partial))
+        finally:
+            flushing.cancel()
+            await asyncio.wait({flushing})
         return str(digest)
 
     async def _is_right(self, partial: Partial, digest: str) -> bool:
@@ -173,7 +181,7 @@ class Download:
             self.completed -= part.completed
             await self._disk.run(partial.forget, part)
 
-    def _check_range(self, response: aiohttp.ClientResponse, first: int) -> None:
+    def _check_range(self, response: Response, first: int) -> None:
         header = response.headers.get("Content-Range", "")
         match = _CONTENT_RANGE.match(header)
         if match is None or int(match[1]) != first:
@@ -184,10 +192,20 @@ class Download:
                 f"and {self.total} by the manifest"
             )
 
-    async def _receive(
-        self, partial: Partial, part: Part, response: aiohttp.ClientResponse
-    ) -> None:
+    async def _receive(self, partial: Partial, part: Part, response: Response) -> None:
         """Writes the body down. What has arrived before a failure is written, too."""
+        if not isinstance(response, WireResponse):
+            return await self._receive_pieces(partial, part, response)
+        loop = asyncio.get_running_loop()
+
+        def tell(size: int) -> None:
+            loop.call_soon_threadsafe(self._grow, size)
+
+        await response.threads.run_interruptibly(
+            response.interrupt, receive, response, partial, part, self._limits, tell
+        )
+
+    async def _receive_pieces(self, partial: Partial, part: Part, response: Response) -> None:
         chunk = _Chunk(self._limits)
         try:
             async for data in body_of(response):
@@ -204,8 +222,22 @@ class Download:
         size, pieces = chunk.take()
         if pieces:
             await self._disk.run(partial.write, part, pieces)
-            self.completed += size
-            self._has_grown.set()
+            self._grow(size)
+
+    def _grow(self, size: int) -> None:
+        self.completed += size
+        self._has_grown.set()
+
+    async def _flush(self, partial: Partial) -> None:
+        """Puts bytes on the disk while others arrive, so that the end has few to wait for."""
+        flushed = self.completed
+        while True:
+            await asyncio.sleep(FLUSH_POLL_S)
+            if self.completed - flushed >= self._limits.flush_bytes:
+                flushed = self.completed
+                # A failure is the last flush's to tell, before the file gets its name.
+                with contextlib.suppress(OSError):
+                    await self._disk.run(os.fdatasync, partial.fd)
 
     async def _hash(self, partial: Partial) -> str:
         """The hash of all bytes, in their order, as far behind the last one as it has to be."""

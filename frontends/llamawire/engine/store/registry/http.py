@@ -6,11 +6,9 @@ taken from a netrc file, and bodies are never unpacked, since their bytes are wh
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -23,11 +21,14 @@ from llamawire.engine.store.registry.errors import (
     RegistryRefused,
     RegistryUnreachable,
 )
+from llamawire.engine.store.registry.failures import failures, shown
 from llamawire.engine.store.registry.limits import TransferLimits, finite
+from llamawire.engine.store.registry.wire import Wire, WireResponse
 
-__all__ = ["Body", "Http", "body_of", "check", "discard", "text_of"]
+__all__ = ["Body", "Http", "Response", "body_of", "check", "discard", "text_of"]
 
 Body = bytes | AsyncIterable[bytes]
+Response = aiohttp.ClientResponse | WireResponse
 
 # As much of a refusal as is told, and as much of an unwanted body as is read away.
 ERROR_BYTES_MAX = 4096
@@ -43,6 +44,7 @@ class Http:
         self._limits = limits
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._tls = tls
+        self._wire = Wire(limits, self._headers, tls)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
@@ -54,17 +56,21 @@ class Http:
         body: Body | None = None,
         verify_tls: bool = True,
         answer_timeout_s: float | None = None,
-    ) -> aiohttp.ClientResponse:
+        wanted_bytes: int = 0,
+    ) -> Response:
         """One request, and the head of its answer, which the caller has to close.
 
-        Raises RegistryUnreachable. Silence for `answer_timeout_s` counts as such.
+        Raises RegistryUnreachable. Silence for `answer_timeout_s` counts as such. Who GETs
+        `wanted_bytes`, and they are many, has them past the event loop.
         """
+        if wanted_bytes >= self._limits.wire_bytes_min and self._wire.reaches(url):
+            return await self._wire.get(url, headers or {}, verify_tls=verify_tls)
         timeout = aiohttp.ClientTimeout(
             total=None,
             sock_connect=self._limits.connect_timeout_s,
             sock_read=finite(answer_timeout_s or self._limits.stall_timeout_s),
         )
-        async with _failures(f'{method.capitalize()} "{_shown(url)}"', url):
+        with failures(f'{method.capitalize()} "{shown(url)}"', url):
             return await self._open().request(
                 method,
                 url,
@@ -76,6 +82,7 @@ class Http:
             )
 
     async def close(self) -> None:
+        self._wire.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -93,14 +100,18 @@ class Http:
         return self._session
 
 
-async def body_of(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+async def body_of(response: Response) -> AsyncGenerator[bytes, None]:
     """The body in pieces as they come. Raises RegistryUnreachable if it ends early or stalls."""
-    async with _failures(f'Get "{_shown(response.url)}"', response.url):
+    if isinstance(response, WireResponse):
+        async for data in response.pieces():
+            yield data
+        return
+    with failures(f'Get "{shown(response.url)}"', response.url):
         async for data in response.content.iter_any():
             yield data
 
 
-async def text_of(response: aiohttp.ClientResponse, bytes_max: int = ERROR_BYTES_MAX) -> bytes:
+async def text_of(response: Response, bytes_max: int = ERROR_BYTES_MAX) -> bytes:
     """The body's first `bytes_max` bytes, and no more of it."""
     data = b""
     async with contextlib.aclosing(body_of(response)) as pieces:
@@ -111,7 +122,7 @@ async def text_of(response: aiohttp.ClientResponse, bytes_max: int = ERROR_BYTES
     return data[:bytes_max]
 
 
-async def check(response: aiohttp.ClientResponse) -> None:
+async def check(response: Response) -> None:
     """Raises NotInRegistry, RegistryRefused or RegistryMisbehaved unless it is a success."""
     if response.status // 100 == 2:
         return
@@ -122,8 +133,10 @@ async def check(response: aiohttp.ClientResponse) -> None:
     raise RegistryMisbehaved(f"unexpected status code {response.status}")
 
 
-async def discard(response: aiohttp.ClientResponse) -> None:
+async def discard(response: Response) -> None:
     """Is done with a response, in a way that keeps its connection if little of it is left."""
+    if isinstance(response, WireResponse):
+        return response.close()
     try:
         if response.method != "HEAD" and 0 < (response.content_length or 0) <= ERROR_BYTES_MAX:
             await text_of(response)
@@ -131,39 +144,6 @@ async def discard(response: aiohttp.ClientResponse) -> None:
         pass
     finally:
         response.close() if not response.content.at_eof() else response.release()
-
-
-@contextlib.asynccontextmanager
-async def _failures(what: str, url: URL) -> AsyncIterator[None]:
-    try:
-        yield
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
-        raise RegistryUnreachable(f"{what}: {_why(error, url)}") from error
-
-
-def _why(error: Exception, url: URL) -> str:
-    """In Go's words where it has some that people search for."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"tls: failed to verify certificate: {error.certificate_error}"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"dial tcp: lookup {url.host}: no such host"
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        if "WRONG_VERSION" in str(error) or "RECORD_LAYER" in str(error):
-            return "http: server gave HTTP response to HTTPS client"
-        return f"tls: {error.os_error}"
-    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
-        reason = os.strerror(error.os_error.errno).lower()
-        return f"dial tcp {url.host}:{url.port}: connect: {reason}"
-    if isinstance(error, asyncio.TimeoutError):
-        return "no answer in time"
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
-        return "unexpected EOF"
-    return str(error) or type(error).__name__
-
-
-def _shown(url: URL) -> URL:
-    """Without the query, which may be a signature."""
-    return url.with_query(None).with_user(None)
 
 
 def _through_proxy(url: URL, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -24,6 +24,12 @@ class TransferLimits:
     """Up to this number of parts they stay small."""
     chunk_bytes: int = MIB
     """What is written to the disk and noted at a time: all that a crash can cost each stream."""
+    wire_bytes_min: int = 2 * MIB
+    """From this size on, what is fetched has a connection and a thread of its own."""
+    receivers: int = 32
+    """Threads that receive at a time, of all downloads; more streams wait for their turn."""
+    flush_bytes: int = 64 * MIB
+    """So much of a download is put on the disk at a time, while the rest arrives."""
     chunk_age_s: float = 1.0
     """A slow stream notes what it has after this time, however little it is."""
     attempts: int = 6
@@ -34,6 +40,8 @@ class TransferLimits:
     """The longest pause."""
     connect_timeout_s: float = 30.0
     """For a connection to come up."""
+    connect_stagger_s: float = 0.25
+    """After so long without a connection to one address of a host, the next one is tried, too."""
     stall_timeout_s: float = 30.0
     """Without a byte for so long, a connection counts as cut."""
     commit_timeout_s: float = 600.0

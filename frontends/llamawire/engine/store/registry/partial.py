@@ -126,7 +126,7 @@ class Partial:
     def is_complete(self) -> bool:
         return all(part.is_complete for part in self.parts)
 
-    def write(self, part: Part, pieces: Sequence[bytes]) -> None:
+    def write(self, part: Part, pieces: Sequence[bytes | memoryview]) -> None:
         """Adds to a part. Returns when the bytes and then the state are in the system's hands."""
         part.completed += _write(self.fd, pieces, part.position)
         self._save(part)
@@ -230,7 +230,7 @@ def _split(total: int, part_bytes: int) -> list[Part]:
     return [Part(n, start, min(part_bytes, total - start)) for n, start in enumerate(starts)]
 
 
-def _write(fd: int, pieces: Sequence[bytes], position: int) -> int:
+def _write(fd: int, pieces: Sequence[bytes | memoryview], position: int) -> int:
     """Writes all pieces, one after the other; gives their size."""
     size = sum(map(len, pieces))
     # Without a copy, unless there are more than one call may have, or the call did not take all.

@@ -32,7 +32,7 @@ from llamawire.engine.store.registry.push import find, push
 
 __all__ = ["Registry", "RegistrySettings"]
 
-# More than the streams of one file, so that the hash of it finds a thread as well.
+# For the hash and the flush of some downloads at a time, and for small files beside them.
 DISK_THREADS_MIN = 4
 
 

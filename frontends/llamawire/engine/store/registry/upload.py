@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiohttp
 from yarl import URL
 
 from llamawire.engine.store.registry.client import RegistryClient, location, upload_location
@@ -29,7 +28,7 @@ from llamawire.engine.store.registry.errors import (
     RegistryRefused,
     RegistryUnreachable,
 )
-from llamawire.engine.store.registry.http import check
+from llamawire.engine.store.registry.http import Response, check
 from llamawire.engine.store.registry.limits import TransferLimits, finite
 from llamawire.engine.store.registry.retry import Retry
 
@@ -148,7 +147,7 @@ class Upload:
 
     async def _send_elsewhere(
         self,
-        response: aiohttp.ClientResponse,
+        response: Response,
         headers: dict[str, str],
         body: Callable[[], AsyncIterator[bytes]],
     ) -> None:
@@ -180,7 +179,7 @@ class Upload:
         url: URL,
         headers: dict[str, str],
         body: Callable[[], AsyncIterator[bytes]],
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[Response]:
         """A request whose body may take long, but not stand still."""
         async with contextlib.AsyncExitStack() as stack:
             sending = stack.enter_async_context(
@@ -223,7 +222,7 @@ def _read_summed(fd: int, count: int, position: int, checksum: hashlib._Hash) ->
     return data
 
 
-def _received(response: aiohttp.ClientResponse) -> int:
+def _received(response: Response) -> int:
     """How many bytes a registry has of an upload. `0-0` is what it says for none, and for one."""
     match = _RANGE.fullmatch(response.headers.get("Range", ""))
     last = int(match[1]) if match else 0
