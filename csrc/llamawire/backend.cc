@@ -25,8 +25,7 @@ namespace llamawire {
 
 namespace {
 
-constexpr uint64_t kSmallModel = 50'000'000;  // parameters
-constexpr size_t kErrorsMax = 2048;           // bytes of log kept as the reason of a failure
+constexpr size_t kErrorsMax = 2048;  // bytes of log kept as the reason of a failure
 
 // They choose other kernels or another graph than the one that was tested and measured.
 constexpr const char* kUnwanted[] = {
@@ -150,18 +149,6 @@ int32_t within_quota(size_t cpus) {
     return static_cast<int32_t>(std::max(std::min<double>(static_cast<double>(cpus), limit), 1.0));
 }
 
-template <typename Function>
-Function cpu_function(const char* name) {
-    ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    if (device == nullptr) throw Error(Code::kInternal, "ggml has no CPU backend");
-    ggml_backend_reg_t registry = ggml_backend_dev_backend_reg(device);
-    void* function = ggml_backend_reg_get_proc_address(registry, name);
-    if (function == nullptr) {
-        throw Error(Code::kInternal, std::string("ggml's CPU backend lacks ") + name);
-    }
-    return reinterpret_cast<Function>(function);
-}
-
 }  // namespace
 
 void Backend::start() {
@@ -255,12 +242,6 @@ MutedLog::~MutedLog() {
     is_log_muted = nullptr;
 }
 
-int32_t choose_num_threads(int32_t wanted, uint64_t parameter_count) {
-    if (wanted > 0) return std::min(wanted, usable_cpus());
-    if (parameter_count < kSmallModel) return 1;
-    return std::max(usable_physical_cores() - 1, 1);
-}
-
 int32_t usable_cpus() {
     const size_t allowed = affinity().size();
     return within_quota(allowed > 0 ? allowed : std::thread::hardware_concurrency());
@@ -287,20 +268,6 @@ double parse_cfs_quota(const std::string& quota_us, const std::string& period_us
     const double quota = std::strtod(quota_us.c_str(), nullptr);
     const double period = std::strtod(period_us.c_str(), nullptr);
     return quota > 0.0 && period > 0.0 ? quota / period : 0.0;
-}
-
-ThreadPool make_thread_pool(int32_t num_threads) {
-    using New = ggml_threadpool* (*)(ggml_threadpool_params*);
-    const auto make = cpu_function<New>("ggml_threadpool_new");
-    ggml_threadpool_params params = ggml_threadpool_params_default(num_threads);
-    ThreadPool pool(make(&params));
-    if (pool == nullptr) throw Error(Code::kResourceExhausted, "no thread pool could be made");
-    return pool;
-}
-
-void ThreadPoolDeleter::operator()(ggml_threadpool* pool) const {
-    using Free = void (*)(ggml_threadpool*);
-    cpu_function<Free>("ggml_threadpool_free")(pool);
 }
 
 }  // namespace llamawire

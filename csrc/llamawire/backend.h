@@ -1,4 +1,4 @@
-// The process-wide side of llama.cpp: set up once; its environment, log, devices and threads.
+// The process-wide side of llama.cpp: set up once; its environment, log, devices and CPUs.
 //
 // llama.cpp has settings that are global and not locked (log callback, environment variables that
 // change kernels, a terminate handler that forks a debugger). `Backend::start` puts them in order
@@ -6,11 +6,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
-
-struct ggml_threadpool;
 
 namespace llamawire {
 
@@ -54,12 +51,6 @@ class MutedLog {
     MutedLog& operator=(const MutedLog&) = delete;
 };
 
-// How many threads a computation on the CPU should have, for a model of so many parameters.
-// `wanted` 0: the physical cores this process may use, within the cgroup's quota, less one for
-// those who read the tokens; small models get one, since their threads would wait for each other
-// more than compute. Greater values are capped at the CPUs this process may use.
-int32_t choose_num_threads(int32_t wanted, uint64_t parameter_count);
-
 // What of the machine this process may use; each is at least 1.
 int32_t usable_cpus();            // by affinity and quota
 int32_t usable_physical_cores();  // the same, hyperthreads counted once
@@ -67,13 +58,5 @@ int32_t usable_physical_cores();  // the same, hyperthreads counted once
 // The CPU quota in a cgroup's file(s): cpus, or 0 for none. Pure, for tests.
 double parse_cpu_max(const std::string& cpu_max);                                   // v2
 double parse_cfs_quota(const std::string& quota_us, const std::string& period_us);  // v1
-
-// ggml's thread pool for the CPU backend, by the function pointers the backend registers, so that
-// it works where backends are loaded at run time.
-struct ThreadPoolDeleter {
-    void operator()(ggml_threadpool* pool) const;
-};
-using ThreadPool = std::unique_ptr<ggml_threadpool, ThreadPoolDeleter>;
-ThreadPool make_thread_pool(int32_t num_threads);
 
 }  // namespace llamawire

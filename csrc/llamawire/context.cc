@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
@@ -16,6 +17,8 @@ namespace {
 
 constexpr uint64_t kMiB = uint64_t{1024} * 1024;
 constexpr int32_t kPadding = 256;  // llama.cpp's, for the cells of a stream
+// Of a prompt, to find the number of threads by: enough to be computed as more would be.
+constexpr int32_t kTriedTokens = 32;
 
 int32_t round_up(int32_t value, int32_t multiple) {
     return (value + multiple - 1) / multiple * multiple;
@@ -111,10 +114,7 @@ Outcome outcome_of(int32_t answer) {
 
 Context::Context(const Model& model, const LoopOptions& options, ggml_abort_callback unwanted,
                  void* data)
-    : unwanted_(unwanted),
-      unwanted_data_(data),
-      num_threads_(choose_num_threads(options.num_thread, model.info().parameter_count)),
-      pool_(make_thread_pool(num_threads_)) {
+    : unwanted_(unwanted), unwanted_data_(data), threads_(options.num_thread) {
     llama_context_params wanted = params(model, options);
     wanted.abort_callback = unwanted;
     wanted.abort_callback_data = data;
@@ -131,9 +131,9 @@ Context::Context(const Model& model, const LoopOptions& options, ggml_abort_call
                                                 model.info().description + " keeps no context");
     }
     model.adapt(handle_.get());
-    llama_attach_threadpool(handle_.get(), pool_.get(), pool_.get());
     batch_.reset(llama_batch_ext_init(handle_.get()));
     find_kind(options);
+    find_threads();
 }
 
 llama_context_params Context::params(const Model& model, const LoopOptions& options) const {
@@ -150,8 +150,6 @@ llama_context_params Context::params(const Model& model, const LoopOptions& opti
     params.n_ubatch = static_cast<uint32_t>(ubatch);
     params.n_batch = static_cast<uint32_t>(std::max(options.num_batch, ubatch));
     params.n_outputs_max = static_cast<uint32_t>(options.num_parallel);
-    params.n_threads = num_threads_;
-    params.n_threads_batch = num_threads_;
     params.kv_unified = options.kv_unified;
     params.swa_full = true;  // any prefix can be taken over
     params.type_k = cache_type(options.kv_cache_type);
@@ -174,7 +172,7 @@ bool Context::try_to_cut() {
     begin_batch();
     add(0, 0, 0, false);
     add(0, 0, 1, true);
-    if (decode() != Outcome::kDone) {
+    if (decode(CallKind::kPrefill, ThreadChoice::kFixed) != Outcome::kDone) {
         throw Error(Code::kInvalidArgument,
                     "the model does not compute: " + Backend::take_errors());
     }
@@ -183,13 +181,31 @@ bool Context::try_to_cut() {
     return can_cut;
 }
 
+// The cache is left empty, and the abort callback is the caller's again.
+void Context::find_threads() {
+    const auto call_of = [this](int32_t tokens) {
+        return [this, tokens] {
+            clear();
+            begin_batch();
+            for (int32_t i = 0; i < tokens; ++i) add(0, 0, i, i == tokens - 1);
+            process();
+        };
+    };
+    threads_.find(handle_.get(), CallKind::kDecode, call_of(1));
+    threads_.find(handle_.get(), CallKind::kPrefill, call_of(std::min(kTriedTokens, kind_.unit)));
+    llama_set_abort_callback(handle_.get(), unwanted_, unwanted_data_);
+    clear();
+}
+
 void Context::begin_batch() {
     llama_batch_ext_clear(batch_.get());
+    batch_size_ = 0;
 }
 
 int32_t Context::add(int32_t stream, Token token, int32_t position, bool wants_logits) {
     const int32_t index = llama_batch_ext_add_token(batch_.get(), stream, token);
     assert(index >= 0);
+    ++batch_size_;
     llama_batch_ext_set_pos(batch_.get(), index, &position);
     if (wants_logits) llama_batch_ext_set_output_logits(batch_.get(), index, true);
     return index;
@@ -200,6 +216,7 @@ int32_t Context::add_embedding(int32_t stream, const float* embedding, int32_t w
     const int32_t index =
         llama_batch_ext_add_embd(batch_.get(), stream, {embedding, 1, static_cast<size_t>(width)});
     assert(index >= 0);
+    ++batch_size_;
     llama_batch_ext_set_pos(batch_.get(), index, &position);
     if (wants_logits) llama_batch_ext_set_output_logits(batch_.get(), index, true);
     return index;
@@ -209,17 +226,25 @@ void Context::set_causal(bool is_causal) {
     llama_set_causal_attn(handle_.get(), is_causal);
 }
 
-// llama.cpp's functions let exceptions through; behind one, nothing is known of the cache.
-Outcome Context::decode() {
-    int32_t answer = 0;
+Outcome Context::decode(CallKind kind, ThreadChoice threads) {
     const MutedLog muted(unwanted_, unwanted_data_);
+    threads_.prepare(handle_.get(), kind, threads);
+    const auto begin = std::chrono::steady_clock::now();
+    const Outcome outcome = process();
+    if (outcome == Outcome::kDone && threads != ThreadChoice::kFixed) {
+        threads_.measured(kind, batch_size_, std::chrono::steady_clock::now() - begin);
+    }
+    return outcome;
+}
+
+// llama.cpp's functions let exceptions through; behind one, nothing is known of the cache.
+Outcome Context::process() {
     try {
-        answer = llama_process(handle_.get(), LLAMA_PROCESS_TYPE_DECODE, batch_.get());
+        return outcome_of(llama_process(handle_.get(), LLAMA_PROCESS_TYPE_DECODE, batch_.get()));
     } catch (const std::exception& error) {
         std::fprintf(stderr, "llamawire: llama_process threw: %s\n", error.what());
         return Outcome::kLost;
     }
-    return outcome_of(answer);
 }
 
 void Context::wait() {

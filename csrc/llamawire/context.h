@@ -16,6 +16,7 @@
 #include "backend.h"
 #include "model.h"
 #include "options.h"
+#include "threads.h"
 
 namespace llamawire {
 
@@ -51,7 +52,7 @@ class Context {
             void* data);
 
     const CacheKind& kind() const { return kind_; }
-    int32_t num_threads() const { return num_threads_; }
+    int32_t num_threads(CallKind kind) const { return threads_.num(kind); }
 
     // ---- the batch: rows in rising order of streams ---------------------------------------------
     void begin_batch();
@@ -62,7 +63,7 @@ class Context {
                           bool wants_logits);
     // Whether an entry sees only those before it; not, for some images. True to begin with.
     void set_causal(bool is_causal);
-    Outcome decode();
+    Outcome decode(CallKind kind, ThreadChoice threads);
     void wait();  // until a GPU is done
     // Waits for the computation if need be. Valid, and the caller's to change, until the next
     // decode; null if the entry has none.
@@ -82,15 +83,17 @@ class Context {
 
     llama_context_params params(const Model& model, const LoopOptions& options) const;
     void find_kind(const LoopOptions& options);
+    void find_threads();
     bool try_to_cut();
+    Outcome process();
 
     ggml_abort_callback unwanted_;
     void* unwanted_data_;
-    int32_t num_threads_;
-    ThreadPool pool_;  // outlives the context
+    Threads threads_;  // outlives the context
     llama_context_ptr handle_;
     std::unique_ptr<llama_batch_ext, BatchDeleter> batch_;
     llama_memory_t memory_;
+    int32_t batch_size_ = 0;
     CacheKind kind_;
 };
 

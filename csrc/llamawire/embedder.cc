@@ -249,9 +249,8 @@ void Embedder::choose_limits(const EmbedderOptions& options) {
     info_.width = info_.ranks ? static_cast<int32_t>(llama_model_n_cls_out(model_->handle()))
                               : llama_model_n_embd_out(model_->handle());
     // Nobody waits for single tokens beside it, and its batches are large however small the model.
-    info_.num_thread = options.num_thread > 0
-                           ? choose_num_threads(options.num_thread, model.parameter_count)
-                           : usable_physical_cores();
+    info_.num_thread =
+        options.num_thread > 0 ? choose_num_threads(options.num_thread) : usable_physical_cores();
     // A recurrent state is kept for each sequence.
     sequences_max_ = model.is_recurrent ? 1 : kParallelMax;
 }

@@ -29,6 +29,7 @@
 
 #include "backend.h"
 #include "model.h"
+#include "threads.h"
 
 namespace llamawire {
 

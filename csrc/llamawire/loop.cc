@@ -60,7 +60,8 @@ Loop::Loop(std::shared_ptr<const Model> model, const LoopOptions& options)
     info_.num_parallel = options_.num_parallel;
     info_.num_ctx = options_.num_ctx;
     info_.num_batch = options_.num_batch;
-    info_.num_thread = context_.num_threads();
+    info_.num_thread = context_.num_threads(CallKind::kDecode);
+    info_.num_thread_prefill = context_.num_threads(CallKind::kPrefill);
     info_.kv_bytes = kind.bytes;
     info_.can_shift = kind.can_shift;
     info_.can_reuse_prefix = kind.can_cut;
@@ -298,7 +299,7 @@ void Loop::decode_rows() {
         const Token newest = rows_.at(stream)->sequence.context().back();
         outputs_.push_back({stream, context_.add(stream, newest, cache_.size(stream), true)});
     }
-    const Outcome outcome = call();
+    const Outcome outcome = call(CallKind::kDecode);
     gaps_.take_out();
     if (outcome != Outcome::kDone) {
         handle_failure(outcome);
@@ -351,7 +352,7 @@ bool Loop::prefill_chunk(const Chunk& chunk) {
     const auto start = Clock::now();
     call_streams_.assign(1, chunk.stream);
     if (!is_causal) context_.set_causal(false);
-    const Outcome outcome = call();
+    const Outcome outcome = call(CallKind::kPrefill);
     if (!is_causal) context_.set_causal(true);
     if (outcome != Outcome::kDone) {
         handle_failure(outcome);
@@ -395,7 +396,7 @@ int32_t Loop::add_entries(const Chunk& chunk) {
 
 // ---- a call and what comes of it --------------------------------------------
 
-Outcome Loop::call() {
+Outcome Loop::call(CallKind kind) {
     call_jobs_.clear();
     for (int32_t stream : call_streams_) call_jobs_.push_back(rows_.at(stream)->sequence.job_id());
     queue_.begin_call(call_jobs_);
@@ -403,7 +404,18 @@ Outcome Loop::call() {
         const int32_t answer = options_.decode_fault(call_streams_.size());
         if (answer != 0) return outcome_of(answer);
     }
-    return context_.decode();
+    return context_.decode(kind, thread_choice(kind));
+}
+
+// llama.cpp's flash attention shares one row's context out among the threads and adds up what they
+// found, so there the text depends on their number.
+ThreadChoice Loop::thread_choice(CallKind kind) const {
+    if (kind == CallKind::kPrefill) {
+        return rows_.has_decoding() ? ThreadChoice::kFound : ThreadChoice::kProbe;
+    }
+    const bool is_alone = call_streams_.size() == 1;
+    const bool is_exact = is_alone && rows_.at(call_streams_[0])->sequence.options().reproducible;
+    return is_exact && info_.flash_attention ? ThreadChoice::kFixed : ThreadChoice::kProbe;
 }
 
 void Loop::handle_failure(Outcome outcome) {

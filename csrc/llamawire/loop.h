@@ -54,7 +54,8 @@ struct LoopInfo {
     int32_t num_parallel = 0;
     int32_t num_ctx = 0;
     int32_t num_batch = 0;
-    int32_t num_thread = 0;
+    int32_t num_thread = 0;          // of a decode call, as found at load
+    int32_t num_thread_prefill = 0;  // of a call that computes prompts
     uint64_t kv_bytes = 0;
     bool can_shift = false;
     bool can_reuse_prefix = false;
@@ -140,7 +141,8 @@ class Loop {
     const Image* image_at(const Chunk& chunk) const;
     int32_t add_entries(const Chunk& chunk);
 
-    Outcome call();
+    Outcome call(CallKind kind);
+    ThreadChoice thread_choice(CallKind kind) const;
     void handle_failure(Outcome outcome);
     void restore(int32_t stream);
     void recompute_all();

@@ -35,7 +35,7 @@ struct LoopOptions {
     int32_t num_parallel = 4;  // rows decoded at the same time, each with a KV stream of its own
     int32_t num_ctx = 4096;    // context of each stream, in tokens
     int32_t num_batch = 512;   // most prompt tokens in one call of llama_decode
-    int32_t num_thread = 0;    // 0: by physical cores, affinity and cgroup quota
+    int32_t num_thread = 0;    // 0: found by trying, see threads.h
     int32_t queue_max = 1024;  // jobs that may wait for a stream
     int32_t flash_attention = -1;       // -1: where the backend has it, 0: off, 1: on
     std::string kv_cache_type = "f16";  // f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0

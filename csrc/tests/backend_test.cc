@@ -15,14 +15,10 @@ TEST_CASE("a cgroup's quota is read from either version's files") {
     CHECK(parse_cfs_quota("", "") == 0.0);
 }
 
-TEST_CASE("threads are at least one and at most what the process may use") {
+TEST_CASE("the CPUs of the process are counted") {
     CHECK(usable_cpus() >= 1);
     CHECK(usable_physical_cores() >= 1);
     CHECK(usable_physical_cores() <= usable_cpus());
-    CHECK(choose_num_threads(0, 1000) == 1);
-    CHECK(choose_num_threads(1, 1000) == 1);
-    CHECK(choose_num_threads(100000, 1000) == usable_cpus());
-    CHECK(choose_num_threads(0, 8000000000) >= 1);
 }
 
 TEST_CASE("the environment is put in order before llama.cpp sees it") {
@@ -32,11 +28,6 @@ TEST_CASE("the environment is put in order before llama.cpp sees it") {
     CHECK_FALSE(Backend::build_commit().empty());
     CHECK_FALSE(Backend::system_info().empty());
     CHECK_FALSE(Backend::devices().empty());
-}
-
-TEST_CASE("a thread pool is made through the backend's registry") {
-    Backend::start();
-    CHECK(make_thread_pool(2) != nullptr);
 }
 
 }  // namespace llamawire

@@ -31,7 +31,7 @@ std::vector<float> prefill(Context* context, const Model& model, int32_t stream,
         context->begin_batch();
         for (int32_t i = at; i < end; ++i)
             index = context->add(stream, tokens[i], i, i == size - 1);
-        REQUIRE(context->decode() == Outcome::kDone);
+        REQUIRE(context->decode(CallKind::kDecode, ThreadChoice::kFound) == Outcome::kDone);
         at = end;
     }
     const float* logits = context->logits(index);
@@ -95,7 +95,7 @@ TEST_CASE("a ghost token leaves no trace in a stream") {
     context.cut(0, 128);
     context.begin_batch();
     context.add(0, 0, 128, false);
-    REQUIRE(context.decode() == Outcome::kDone);
+    REQUIRE(context.decode(CallKind::kDecode, ThreadChoice::kFound) == Outcome::kDone);
     context.cut(0, 128);
     CHECK(prefill(&context, *model, 0, tokens, 128, 512) == cold);
 }

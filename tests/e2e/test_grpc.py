@@ -182,6 +182,7 @@ def test_models_are_listed_loaded_and_unloaded(daemon: Daemon) -> None:
         loaded = stub.ListLoaded(model_service_pb2.ListLoadedRequest()).models
         sizes = {model.name: model.size_bytes for model in loaded}
         assert sizes["tiny:latest"] > 1_000_000
+        assert all(model.num_thread > 0 and model.num_thread_prefill > 0 for model in loaded)
         assert stub.Unload(model_service_pb2.UnloadRequest(model="tiny")).was_loaded
         loaded = stub.ListLoaded(model_service_pb2.ListLoadedRequest()).models
         assert "tiny:latest" not in [model.name for model in loaded]

@@ -31,6 +31,8 @@ class FakeRunner:
             vram_bytes=0,
             num_ctx=settings.num_ctx,
             num_parallel=1,
+            num_thread=1,
+            num_thread_prefill=2,
         )
 
     async def load(self) -> None:

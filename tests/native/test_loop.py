@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import threading
 import time
@@ -159,6 +160,13 @@ def test_a_loop_refuses_invalid_options(model: Any, options: dict[str, Any]) -> 
     with pytest.raises(native.NativeError, match=next(iter(options))) as caught:
         native.Loop(model, **options)
     assert caught.value.code == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("num_thread", [0, 1])
+def test_the_threads_of_either_kind_of_call_are_told(model: Any, num_thread: int) -> None:
+    info = native.Loop(model, num_thread=num_thread).info
+    found = {info["num_thread"], info["num_thread_prefill"]}
+    assert found == {1} if num_thread else found <= set(range(1, len(os.sched_getaffinity(0)) + 1))
 
 
 def test_a_cache_larger_than_memory_is_refused(model: Any) -> None:

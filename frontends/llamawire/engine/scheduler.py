@@ -63,6 +63,8 @@ class LoadedModel:
     size_vram_bytes: int
     num_ctx: int
     num_parallel: int
+    num_thread: int
+    num_thread_prefill: int
     expires_at: float | None
 
 
@@ -199,6 +201,8 @@ class Scheduler:
                 size_vram_bytes=slot.runner.loaded.vram_bytes,
                 num_ctx=slot.runner.loaded.num_ctx,
                 num_parallel=slot.runner.loaded.num_parallel,
+                num_thread=slot.runner.loaded.num_thread,
+                num_thread_prefill=slot.runner.loaded.num_thread_prefill,
                 expires_at=slot.expires_at,
             )
             for slot in self._slots.values()

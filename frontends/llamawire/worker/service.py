@@ -109,6 +109,7 @@ class WorkerServicer(pb_grpc.WorkerServiceServicer):
             loaded.kv_bytes = loop["kv_bytes"]
             loaded.can_shift = loop["can_shift"]
             loaded.num_thread = loop["num_thread"]
+            loaded.num_thread_prefill = loop["num_thread_prefill"]
         if self._encoder is not None:
             loaded.projector_bytes = self._encoder.info["size_bytes"]
         if self._embedder is not None:

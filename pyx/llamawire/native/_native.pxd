@@ -274,6 +274,7 @@ cdef extern from "llamawire/loop.h" namespace "llamawire" nogil:
         int32_t num_ctx
         int32_t num_batch
         int32_t num_thread
+        int32_t num_thread_prefill
         uint64_t kv_bytes
         cbool can_shift
         cbool can_reuse_prefix

@@ -212,8 +212,9 @@ class Loop:
         image_chunk_max: int = 0,
     ) -> Loop:
         """num_ctx is the context of each stream, in tokens; memory is num_ctx x num_parallel.
-        num_thread 0 takes the cgroup's quota and the physical cores into account; a greater number
-        is capped at the CPUs this process may use. kv_cache_type: f32, f16, bf16, q8_0, q5_1, q5_0,
+        num_thread 0 is found by trying and follows the machine's load, within the cgroup's quota
+        and the physical cores; a greater number is capped at the CPUs this process may use, and
+        holds. kv_cache_type: f32, f16, bf16, q8_0, q5_1, q5_0,
         q4_1 or q4_0. prefill_budget_ms is the time that prompts get between two decode steps.
         image_chunk_max is the most embeddings of an image that is not causal, computed at once.
         INVALID_ARGUMENT: an option outside its range, or a model that generates no text;
@@ -222,8 +223,9 @@ class Loop:
 
     @property
     def info(self) -> dict[str, Any]:
-        """As resolved: `num_parallel`, `num_ctx`, `num_batch`, `num_thread`, `kv_bytes`,
-        `can_shift`, `can_reuse_prefix`, `flash_attention` (asked for, or left to llama.cpp)."""
+        """As resolved: `num_parallel`, `num_ctx`, `num_batch`, `num_thread` (of a decode step, as
+        found at load), `num_thread_prefill`, `kv_bytes`, `can_shift`, `can_reuse_prefix`,
+        `flash_attention` (asked for, or left to llama.cpp)."""
 
     def submit(
         self,

@@ -254,6 +254,8 @@ def loaded_message(loaded: LoadedModel) -> model_pb2.LoadedModel:
         details=details_message(loaded.model.details),
         num_ctx=loaded.num_ctx,
         num_parallel=loaded.num_parallel,
+        num_thread=loaded.num_thread,
+        num_thread_prefill=loaded.num_thread_prefill,
     )
     if loaded.expires_at is not None:
         message.expires_at.FromNanoseconds(int(loaded.expires_at * 1e9))
