@@ -12,6 +12,7 @@ import pytest
 
 from llamawire.engine.embeddings import Embeddings, EmbedRequest, RerankRequest
 from llamawire.engine.errors import InvalidArgument, Unsupported
+from llamawire.engine.metrics import Metrics
 from llamawire.engine.settings import Settings
 from llamawire.session.v1 import worker_service_pb2 as pb
 
@@ -31,7 +32,8 @@ class FakeOffice:
         )
         self.leases = 0
         self.asked: list[pb.EmbedRequest] = []
-        self.embeddings = Embeddings(self, self, Settings())  # type: ignore[arg-type]
+        self.metrics = Metrics(list)
+        self.embeddings = Embeddings(self, self, Settings(), self.metrics)  # type: ignore[arg-type]
 
     def get(self, name: str) -> Any:
         return self.model

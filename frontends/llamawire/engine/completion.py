@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from llamawire.engine.answer import AnswerReader, PlainAnswer
 from llamawire.engine.answer_plan import plan_answer
 from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.job import Accepted, Finished, Job, Update
+from llamawire.engine.metrics import Metrics, RequestWatch
 from llamawire.engine.options import Options, has_seed, resolve
 from llamawire.engine.prompting import RenderedPrompt, Renderer
 from llamawire.engine.requests import GenerateRequest, Request, check, with_default_think
@@ -35,13 +35,13 @@ NO_SHIFT_FAMILIES = ("deepseek2",)
 class Completion:
     """A completion under way. Read `updates` to its end, or leave: leaving cancels it."""
 
-    def __init__(self, model: ServedModel, options: Options, arrived_ns: int) -> None:
+    def __init__(self, model: ServedModel, options: Options, watch: RequestWatch) -> None:
         self.model = model
         self.options = options
+        self._watch = watch
         self.accepted: Accepted | None = None
         self.messages_dropped_count = 0
         self.load_ns = 0
-        self._arrived_ns = arrived_ns
         self._run: Run | None = None
         self._reader: AnswerReader = PlainAnswer()
         self._skip_bos = 0
@@ -49,7 +49,7 @@ class Completion:
     @property
     def elapsed_ns(self) -> int:
         """Since the request arrived."""
-        return time.monotonic_ns() - self._arrived_ns
+        return self._watch.elapsed_ns
 
     def start(self, run: Run, reader: AnswerReader, *, skip_bos: bool) -> None:
         self._run = run
@@ -59,10 +59,13 @@ class Completion:
     async def updates(self) -> AsyncIterator[list[Update]]:
         """Everything that is ready, again and again; the last update is `Finished`."""
         if self._run is None:  # the time was up before there was a place
-            yield [Finished("deadline", 0, 0, 0, self.elapsed_ns, 0, 0)]
+            late = Finished("deadline", 0, 0, 0, self.elapsed_ns, 0, 0)
+            self._watch.see([late])
+            yield [late]
             return
         while True:
             ready = await self._run.updates()
+            self._watch.see(ready)
             for update in ready:
                 if isinstance(update, Accepted):
                     self.accepted = update
@@ -86,10 +89,13 @@ class Completion:
 class Completions:
     """Begins completions over the models of a catalog."""
 
-    def __init__(self, catalog: Catalog, scheduler: Scheduler, settings: Settings) -> None:
+    def __init__(
+        self, catalog: Catalog, scheduler: Scheduler, settings: Settings, metrics: Metrics
+    ) -> None:
         self._catalog = catalog
         self._scheduler = scheduler
         self._settings = settings
+        self._metrics = metrics
         self._renderer = Renderer()
 
     def close(self) -> None:
@@ -99,21 +105,28 @@ class Completions:
     @contextlib.asynccontextmanager
     async def begin(self, request: Request) -> AsyncIterator[Completion]:
         """A completion that holds its model until the block ends."""
-        arrived_ns = time.monotonic_ns()
+        with self._metrics.request() as watch:
+            async with self._begin(request, watch) as completion:
+                yield completion
+
+    @contextlib.asynccontextmanager
+    async def _begin(self, request: Request, watch: RequestWatch) -> AsyncIterator[Completion]:
         deadline = Deadline(request.timeout_s)
         model = await self._model(request.model)
+        watch.model = model.name.display
         check(request, model)
         request = with_default_think(request, model)
         options = self._options(model, request.options)
         grammar = None
         if request.format is not None:
             grammar = await asyncio.to_thread(request.format.grammar)
-        completion = Completion(model, options, arrived_ns)
+        completion = Completion(model, options, watch)
         async with contextlib.AsyncExitStack() as stack:
             lease = self._scheduler.lease(model, options, request.keep_alive_s)
             try:
                 runner = await deadline.limit(stack.enter_async_context(lease))
                 completion.load_ns = completion.elapsed_ns
+                watch.loaded()
                 prompt, images = await deadline.limit(self._prompt(request, completion, runner))
                 plan = plan_answer(request, model, prompt, grammar)
             except asyncio.TimeoutError:

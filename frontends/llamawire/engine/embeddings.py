@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.errors import InvalidArgument, Unsupported
+from llamawire.engine.metrics import Metrics, RequestWatch
 from llamawire.engine.options import Options, resolve
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.settings import Settings
@@ -93,48 +93,53 @@ class Ranking:
 class Embeddings:
     """Embeds and ranks with the models of a catalog."""
 
-    def __init__(self, catalog: Catalog, scheduler: Scheduler, settings: Settings) -> None:
+    def __init__(
+        self, catalog: Catalog, scheduler: Scheduler, settings: Settings, metrics: Metrics
+    ) -> None:
         self._catalog = catalog
         self._scheduler = scheduler
         self._settings = settings
+        self._metrics = metrics
 
     async def embed(self, request: EmbedRequest) -> Embedded:
         """A vector for each input, in order. Without inputs the model is loaded, whatever it does.
 
         InvalidArgument with reason INPUT_TOO_LONG where `truncate` is false.
         """
-        arrived_ns = time.monotonic_ns()
-        check_count("inputs", len(request.inputs))
-        model = await self._model(request.model)
-        options = self._options(model, request.options)
-        message = pb.EmbedRequest(
-            inputs=[input_message(each) for each in request.inputs],
-            truncate=request.truncate,
-            num_ctx=options.num_ctx,
-            dimensions=max(request.dimensions, 0),
-        )
-        if request.inputs:
-            check_embeds(request.model, model, "embedding")
-        return await self._answer(model, options, request.keep_alive_s, message, arrived_ns)
+        with self._metrics.request() as watch:
+            check_count("inputs", len(request.inputs))
+            model = await self._model(request.model)
+            watch.model = model.name.display
+            options = self._options(model, request.options)
+            message = pb.EmbedRequest(
+                inputs=[input_message(each) for each in request.inputs],
+                truncate=request.truncate,
+                num_ctx=options.num_ctx,
+                dimensions=max(request.dimensions, 0),
+            )
+            if request.inputs:
+                check_embeds(request.model, model, "embedding")
+            return await self._answer(model, options, request.keep_alive_s, message, watch)
 
     async def rerank(self, request: RerankRequest) -> Ranking:
         """Every document's score beside the query; a model that gives vectors is Unsupported."""
-        arrived_ns = time.monotonic_ns()
-        check_count("documents", len(request.documents))
-        model = await self._model(request.model)
-        options = self._options(model, request.options)
-        check_embeds(request.model, model, "rerank")
-        template = model.rerank_template
-        message = pb.EmbedRequest(
-            inputs=[pair_message(template, request.query, each) for each in request.documents],
-            truncate=request.truncate,
-            num_ctx=options.num_ctx,
-        )
-        answer = await self._answer(model, options, request.keep_alive_s, message, arrived_ns)
-        scores = answer.vectors[:, 0] if len(message.inputs) else np.empty(0, np.float32)
-        best = np.argsort(-scores, kind="stable")[: request.top_n or None]
-        ranked = tuple(RankedDocument(int(index), float(scores[index])) for index in best)
-        return Ranking(ranked, answer.kept_count, answer.dropped_count, answer.total_ns)
+        with self._metrics.request() as watch:
+            check_count("documents", len(request.documents))
+            model = await self._model(request.model)
+            watch.model = model.name.display
+            options = self._options(model, request.options)
+            check_embeds(request.model, model, "rerank")
+            template = model.rerank_template
+            message = pb.EmbedRequest(
+                inputs=[pair_message(template, request.query, each) for each in request.documents],
+                truncate=request.truncate,
+                num_ctx=options.num_ctx,
+            )
+            answer = await self._answer(model, options, request.keep_alive_s, message, watch)
+            scores = answer.vectors[:, 0] if len(message.inputs) else np.empty(0, np.float32)
+            best = np.argsort(-scores, kind="stable")[: request.top_n or None]
+            ranked = tuple(RankedDocument(int(index), float(scores[index])) for index in best)
+            return Ranking(ranked, answer.kept_count, answer.dropped_count, answer.total_ns)
 
     async def _answer(
         self,
@@ -142,19 +147,22 @@ class Embeddings:
         options: Options,
         keep_alive_s: float | None,
         message: pb.EmbedRequest,
-        arrived_ns: int,
+        watch: RequestWatch,
     ) -> Embedded:
         async with self._scheduler.lease(model, options, keep_alive_s) as runner:
-            load_ns = time.monotonic_ns() - arrived_ns
+            watch.loaded()
+            load_ns = watch.elapsed_ns
             reply = await runner.embed(message) if message.inputs else pb.EmbedResponse()
         vectors: Vectors = np.frombuffer(reply.vectors, dtype="<f4")
         kept, received = sum(reply.kept_counts), sum(reply.received_counts)
+        watch.count_prompt(kept, dropped=received - kept)
+        watch.done()
         return Embedded(
             vectors=vectors.reshape(len(reply.kept_counts), reply.width),
             kept_count=kept,
             dropped_count=received - kept,
             load_ns=load_ns,
-            total_ns=time.monotonic_ns() - arrived_ns,
+            total_ns=watch.elapsed_ns,
         )
 
     async def _model(self, name: str) -> ServedModel:

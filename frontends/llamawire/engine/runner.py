@@ -99,6 +99,7 @@ class Runner:
         heartbeat_timeout_s: float,
         read_ahead_tokens: int,
         keeper: Keeper,
+        on_death: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -109,6 +110,7 @@ class Runner:
         self._heartbeat_timeout_s = heartbeat_timeout_s
         self._read_ahead_tokens = read_ahead_tokens
         self._keeper = keeper
+        self._on_death = on_death
         self._ids = itertools.count(1)
         self._runs: dict[int, Run] = {}
         self._commands: asyncio.Queue[pb.SessionRequest] = asyncio.Queue(COMMANDS_MAX)
@@ -148,6 +150,7 @@ class Runner:
             except WorkerDied as death:
                 log.error("a worker died while it loaded %s: %s", self.name, death)
                 crashes.add(str(death))
+                self._on_death()
         crashes.clear()
 
     async def _try_worker(self) -> None:
@@ -363,6 +366,7 @@ class Runner:
         await self._worker.process.wait()
         detail = await self._worker.epitaph()
         log.error("the worker of %s died with %d runs: %s", self.name, len(self._runs), detail)
+        self._on_death()
         await self._stop_worker()
         for run in list(self._runs.values()):
             run.survive()

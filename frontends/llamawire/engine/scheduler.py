@@ -56,7 +56,10 @@ class MakeRunner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in memory, as `ps` shows it. `expires_at` is Unix time, None for never."""
+    """A model in memory, as `ps` shows it. `expires_at` is Unix time, None for never.
+
+    `requests` are those under way, waiting ones among them.
+    """
 
     model: ServedModel
     size_bytes: int
@@ -65,6 +68,7 @@ class LoadedModel:
     num_parallel: int
     num_thread: int
     num_thread_prefill: int
+    requests: int
     expires_at: float | None
 
 
@@ -203,6 +207,7 @@ class Scheduler:
                 num_parallel=slot.runner.loaded.num_parallel,
                 num_thread=slot.runner.loaded.num_thread,
                 num_thread_prefill=slot.runner.loaded.num_thread_prefill,
+                requests=slot.leases,
                 expires_at=slot.expires_at,
             )
             for slot in self._slots.values()

@@ -19,6 +19,7 @@ from llamawire.engine.build import build_id
 from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.completion import Completions
 from llamawire.engine.embeddings import Embeddings
+from llamawire.engine.metrics import Level, Metrics
 from llamawire.engine.rpc.embedding import EmbeddingServicer
 from llamawire.engine.rpc.generation import GenerationServicer
 from llamawire.engine.rpc.health import HealthServicer
@@ -89,10 +90,14 @@ class Server:
             check_files=catalog.check_files,
             on_serving=self._on_serving,
         )
-        self._completions = completions = Completions(catalog, self._scheduler, settings)
+        self._metrics = Metrics(self._levels)
+        completions = Completions(catalog, self._scheduler, settings, self._metrics)
+        self._completions = completions
         self._health = HealthServicer(display_name)
         self._generation = GenerationServicer(completions)
-        self._embedding = EmbeddingServicer(Embeddings(catalog, self._scheduler, settings))
+        self._embedding = EmbeddingServicer(
+            Embeddings(catalog, self._scheduler, settings, self._metrics)
+        )
         self._models = ModelServicer(
             self._library,
             self._registry,
@@ -101,7 +106,7 @@ class Server:
             completions,
             self._on_models_change,
         )
-        self._server = ServerServicer(version)
+        self._server = ServerServicer(version, self._metrics)
         self._grpc: grpc.aio.Server | None = None
         self._grpc_address = Address("", 0)
         self._rest: Serving | None = None
@@ -153,7 +158,19 @@ class Server:
             heartbeat_timeout_s=self.settings.heartbeat_timeout_s,
             read_ahead_tokens=self.settings.read_ahead_tokens,
             keeper=keeper,
+            on_death=self._metrics.worker_deaths.labels(model.name.display).inc,
         )
+
+    def _levels(self) -> list[Level]:
+        return [
+            Level(
+                model=each.model.name.display,
+                requests=each.requests,
+                streams=each.num_parallel,
+                bytes=each.size_bytes,
+            )
+            for each in self._scheduler.loaded()
+        ]
 
     async def _start_grpc(self) -> None:
         server = grpc.aio.server(

@@ -93,6 +93,7 @@ def _routes(stubs: Stubs, stamp: UtcStamp) -> Router:
     router.add("/", GET=server.root, HEAD=server.root)
     router.add("/healthz", GET=server.healthz, HEAD=server.healthz)
     router.add("/readyz", GET=server.readyz, HEAD=server.readyz)
+    router.add("/metrics", GET=server.metrics)
     router.add("/api/version", GET=server.version, HEAD=server.version)
     router.add("/api/status", GET=server.status)
     router.add("/api/generate", POST=generation.generate)

@@ -52,6 +52,14 @@ class ServerHandlers:
             raise rest_error(error, "version", "") from error
         return json_response({"version": got.version})
 
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        """For Prometheus."""
+        try:
+            got = await self._server.GetMetrics(server_service_pb2.GetMetricsRequest())
+        except grpc.aio.AioRpcError as error:
+            raise rest_error(error, "metrics", "") from error
+        return web.Response(body=got.text, headers={hdrs.CONTENT_TYPE: got.content_type})
+
     async def status(self, request: web.Request) -> web.StreamResponse:
         # There is no hosted service behind this server; clients know that as a cloud switched off.
         return json_response({"cloud": {"disabled": True, "source": "env"}})

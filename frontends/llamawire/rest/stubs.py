@@ -147,6 +147,10 @@ class ServerStub(Protocol):
         self, request: server_service_pb2.GetVersionRequest, /
     ) -> Awaitable[server_service_pb2.GetVersionResponse]: ...
 
+    def GetMetrics(
+        self, request: server_service_pb2.GetMetricsRequest, /
+    ) -> Awaitable[server_service_pb2.GetMetricsResponse]: ...
+
 
 class HealthStub(Protocol):
     """grpc.health.v1.Health, as far as REST speaks it."""
