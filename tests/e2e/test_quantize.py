@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,8 @@ import pytest
 
 from e2e.daemon import Daemon
 from gguf_files import tiny_llama
+
+Start = Callable[..., Daemon]
 
 
 def create(daemon: Daemon, **fields: object) -> list[dict[str, object]]:
@@ -69,18 +72,42 @@ def quantizers(daemon: Daemon) -> list[psutil.Process]:
     return daemon.children("llamawire.worker.quantize")
 
 
-def test_a_client_that_hangs_up_ends_the_work(daemon: Daemon, tmp_path: Path) -> None:
+def begin_long_work(
+    daemon: Daemon, folder: Path, blobs: Path
+) -> tuple[http.client.HTTPConnection, set[Path]]:
+    """Quantizes for long; the client's connection, and what was in `blobs` before."""
     path = tiny_llama(
-        tmp_path / "big.gguf", embedding=512, feed_forward=2048, blocks=12, dtype="float16",
+        folder / "big.gguf", embedding=512, feed_forward=2048, blocks=12, dtype="float16",
         metadata={"general.file_type": 1},
     )  # fmt: skip
     daemon.add_model("big", path)
-    before = set(daemon.blobs())
+    before = set(blobs.iterdir())
     connection = http.client.HTTPConnection("127.0.0.1", daemon.rest_port, timeout=30)
     body = json.dumps({"model": "never", "from": "big", "quantize": "IQ3_S"})
     connection.request("POST", "/api/create", body)
     answer = connection.getresponse()
     assert "quantizing" in json.loads(answer.readline())["status"]
+    return connection, before
+
+
+def test_a_daemon_that_is_killed_leaves_neither_the_work_nor_its_file(
+    start_daemon: Start, tmp_path: Path
+) -> None:
+    blobs, models = tmp_path / "models" / "blobs", {"LLAMAWIRE_MODELS": str(tmp_path / "models")}
+    first = start_daemon(**models)
+    connection, before = begin_long_work(first, tmp_path, blobs)
+    (quantizer,) = quantizers(first)
+    assert set(blobs.iterdir()) != before
+    first.kill()
+    connection.close()
+    quantizer.wait(30)
+    start_daemon(**models)
+    assert set(blobs.iterdir()) == before
+
+
+def test_a_client_that_hangs_up_ends_the_work(daemon: Daemon, tmp_path: Path) -> None:
+    blobs = daemon.log.parent / "models" / "blobs"
+    connection, before = begin_long_work(daemon, tmp_path, blobs)
     assert quantizers(daemon)
     connection.close()
     deadline = time.monotonic() + 20

@@ -18,11 +18,12 @@ TENSOR = re.compile(r"\[ *(\d+)/ *(\d+)\]")
 def quantize(source: Path, target: Path, type_: str) -> Iterator[float]:
     """Writes `target`; yields the share that is done, tensor by tensor.
 
-    Leaving the iterator ends the process. CreateError has llama.cpp's reason.
+    Leaving the iterator ends the process, and so does the end of this one, which holds the other
+    end of its standard input. CreateError has llama.cpp's reason.
     """
     command = [sys.executable, "-m", "llamawire.worker.quantize", str(source), str(target), type_]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.stderr is not None
         last = ""

@@ -115,6 +115,7 @@ class Server:
     async def start(self) -> None:
         """Listens on both addresses; ListenError says what is in the way."""
         self._pool.prepare()
+        await asyncio.to_thread(self._library.remove_abandoned)
         await asyncio.to_thread(self._library.rename_old_blobs)
         if not self.settings.no_prune:
             await asyncio.to_thread(self._library.prune)

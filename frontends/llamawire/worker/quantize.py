@@ -1,7 +1,8 @@
 """`python -m llamawire.worker.quantize INPUT OUTPUT TYPE`: one quantization in its own process.
 
-llama.cpp cannot be asked to stop, so whoever wants it to ends this process. Its log goes to
-standard error: a line a tensor, `[done/all] …`; the last line of one that failed is the reason.
+llama.cpp cannot be asked to stop, so whoever wants it to ends this process, or closes its standard
+input. Its log goes to standard error: a line a tensor, `[done/all] …`; the last line of one that
+failed is the reason.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+
+from llamawire.worker.parent import end_with_input, end_with_parent
 
 __all__ = ["main"]
 
@@ -19,11 +22,11 @@ def main() -> int:
     parser.add_argument("output")
     parser.add_argument("type")
     arguments = parser.parse_args()
+    end_with_parent()
+    end_with_input()
     os.environ["LLAMAWIRE_NATIVE_LOG"] = "info"
     from llamawire import native
-    from llamawire.worker.parent import end_with_parent
 
-    end_with_parent()
     try:
         native.quantize(arguments.input, arguments.output, arguments.type)
     except native.NativeError as error:

@@ -1,8 +1,8 @@
 """Blobs: files named by the hash of their content, in `blobs/sha256-<64 hex>`.
 
 A blob appears under its name in one rename, whole and hashed, so whoever finds a blob may trust
-it. What is still being written has a name that is no digest, so that the next clean-up, ours or
-Ollama's, takes what a crash left behind.
+it. What is still being written has a name that is no digest, and goes with the next start after a
+crash, ours at once and Ollama's an hour later.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +22,13 @@ from llamawire.engine.store.errors import (
     DigestMismatch,
     InvalidDigest,
 )
+from llamawire.engine.store.temps import locked_file
 
 __all__ = ["Blob", "BlobWriter", "Blobs", "digest_of", "digest_of_file", "normalize_digest"]
 
 # Read and hashed at a time; large enough that the system calls do not show.
 CHUNK_BYTES = 1 << 20
 TEXT_BYTES_MAX = 16 << 20
-TEMP_PREFIX = "llamawire-temp-"
 BLOB_MODE = 0o644
 
 _DIGEST = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")
@@ -145,7 +144,10 @@ class Blobs:
         digest = digest_of_file(path)
         if self.reuse(digest):
             return Blob(digest, size, is_new=False)
-        path.chmod(BLOB_MODE)
+        # Another process may have written it: what a rename promises must be on the disk before.
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), BLOB_MODE)
         os.replace(path, self.path(digest))
         return Blob(digest, size, is_new=True)
 
@@ -175,9 +177,8 @@ class BlobWriter:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._hash = hashlib.sha256()
-        handle, path = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=blobs.folder)
+        handle, self._path = locked_file(blobs.folder)
         self._file = os.fdopen(handle, "wb", buffering=0)
-        self._path = Path(path)
         self._is_done = False
         self.size = 0
 
@@ -204,17 +205,18 @@ class BlobWriter:
         # A name is a promise about the bytes, also after a power cut: data first, then the name.
         os.fsync(self._file.fileno())
         os.fchmod(self._file.fileno(), BLOB_MODE)
-        self._file.close()
+        # Closed only afterwards, since that lets go of the lock as well.
         os.replace(self._path, self._blobs.path(digest))
         self._is_done = True
+        self._file.close()
         return Blob(digest, self.size, is_new=True)
 
     def abort(self) -> None:
         """Deletes what was written. Does nothing after `commit` or a first `abort`."""
         if not self._is_done:
             self._is_done = True
-            self._file.close()
             self._path.unlink(missing_ok=True)
+            self._file.close()
 
     def __enter__(self) -> BlobWriter:
         return self

@@ -5,7 +5,6 @@ The work itself is handed in, since it runs in a process of its own.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from llamawire.engine.store.errors import CreateError
 from llamawire.engine.store.gguf import Gguf, validate_gguf
 from llamawire.engine.store.library import Library
 from llamawire.engine.store.manifest import MODEL, Layer
+from llamawire.engine.store.temps import locked_folder
 
 __all__ = ["Quantize", "quantized"]
 
@@ -56,8 +56,8 @@ def quantized(
     source = (parts.base.source if parts.base else library.blobs).require(old.digest)
     library.blobs.folder.mkdir(parents=True, exist_ok=True)
     # In the folder of the blobs, so that the new file is renamed and not copied.
-    with tempfile.TemporaryDirectory(prefix="quantize-", dir=library.blobs.folder) as folder:
-        target = Path(folder) / "weights.gguf"
+    with locked_folder(library.blobs.folder) as folder:
+        target = folder / "weights.gguf"
         for share in quantize(source, target, wanted):
             yield Progress(
                 f"quantizing {have} model to {wanted}", NO_DIGEST, old.size, int(old.size * share)

@@ -38,6 +38,7 @@ from llamawire.engine.store.model import (
     read_model,
 )
 from llamawire.engine.store.names import ModelName
+from llamawire.engine.store.temps import remove_abandoned
 
 __all__ = ["Library"]
 
@@ -158,6 +159,14 @@ class Library:
             for digest in Manifest.decode(manifest).digests:
                 self.blobs.touch(digest)
             self._install(name, manifest)
+
+    def remove_abandoned(self) -> tuple[str, ...]:
+        """Removes what processes that are gone were still writing; gives its names.
+
+        For the start, pruning or not: nothing of this was ever a part of a model.
+        """
+        with self._lock.held():
+            return tuple(remove_abandoned(self.blobs.folder))
 
     def prune(self, clock: Callable[[], float] = time.time) -> tuple[str, ...]:
         """Removes what no model uses and is older than an hour; meant for the start.

@@ -10,14 +10,14 @@ import contextlib
 import errno
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from llamawire.engine.store.blobs import BLOB_MODE, TEMP_PREFIX
+from llamawire.engine.store.blobs import BLOB_MODE
 from llamawire.engine.store.errors import CorruptManifest, InvalidName, ModelNotFound
 from llamawire.engine.store.manifest import Manifest
 from llamawire.engine.store.names import ModelName
+from llamawire.engine.store.temps import locked_file
 
 __all__ = ["Manifests"]
 
@@ -93,17 +93,17 @@ class Manifests:
         path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._temp_folder.mkdir(parents=True, exist_ok=True)
-        handle, temp = tempfile.mkstemp(prefix=TEMP_PREFIX, dir=self._temp_folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
+        handle, temp = locked_file(self._temp_folder)
+        with os.fdopen(handle, "wb") as file:
+            try:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
                 os.fchmod(file.fileno(), BLOB_MODE)
-            os.replace(temp, path)
-        except BaseException:
-            Path(temp).unlink(missing_ok=True)
-            raise
+                os.replace(temp, path)
+            except BaseException:
+                temp.unlink(missing_ok=True)
+                raise
 
     def delete(self, name: ModelName) -> None:
         """Removes the manifest and the folders that it leaves empty. Raises ModelNotFound."""
