@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from engine.store.dying import KILLED, STEPS_MAX, dying
 from llamawire.engine.store import (
     CreateRequest,
+    InvalidDigest,
     Library,
     ModelName,
     ModelNotFound,
@@ -19,58 +20,46 @@ from llamawire.engine.store import (
 )
 from llamawire.engine.store.blobs import digest_of_file
 
-KILLED = 9
-STEPS_MAX = 30
+NAME = ModelName.parse("a")
+PARTS = tuple(bytes([number]) * 5000 for number in range(3))
 
-Action = Callable[[Library], None]
+Action = Callable[[Path], None]
 
 
 def make(library: Library, system: str) -> None:
     list(create(library, CreateRequest("a", base="test", system=system), lambda text: None))
 
 
-def make_new(library: Library) -> None:
-    make(library, "new")
+def make_new(root: Path) -> None:
+    make(Library(root), "new")
 
 
-def make_old(library: Library) -> None:
-    make(library, "old")
-
-
-def copy_over(library: Library) -> None:
+def copy_over(root: Path) -> None:
     """`a` is there already, and what only it used goes."""
-    library.copy(ModelName.parse("test"), ModelName.parse("a"))
+    Library(root).copy(ModelName.parse("test"), NAME)
 
 
-def delete(library: Library) -> None:
-    library.delete(ModelName.parse("a"))
+def delete(root: Path) -> None:
+    Library(root).delete(NAME)
 
 
-def die_at(step: int, root: Path, action: Action) -> None:
-    """Does it and dies just before or just after one of its renames and removals."""
-    count = 0
+def upload(root: Path) -> None:
+    """Bytes that no model has yet."""
+    with Library(root).blobs.writer() as writer:
+        for part in PARTS:
+            writer.write(part)
+        writer.commit()
 
-    def counted(change: object, *arguments: object) -> None:
-        nonlocal count
-        for _ in ("before", "after"):
-            if count == step:
-                os._exit(KILLED)
-            count += 1
-            if count % 2:
-                change(*arguments)  # type: ignore[operator]
 
-    replace, unlink = os.replace, Path.unlink
-    os.replace = lambda *paths: counted(replace, *paths)
-    Path.unlink = lambda path, missing_ok=False: counted(  # type: ignore[method-assign]
-        unlink, path, missing_ok
-    )
-    action(Library(root))
+def clean_up(root: Path) -> None:
+    """An upload that nobody has used goes after a day."""
+    Library(root).prune(clock=lambda: 4e9)
 
 
 def system_of(library: Library) -> str | None:
     """The system prompt of `a`; None if there is no such model."""
     try:
-        return library.get(ModelName.parse("a")).system
+        return library.get(NAME).system
     except ModelNotFound:
         return None
 
@@ -80,11 +69,15 @@ def check_whole(library: Library) -> None:
     for path in library.manifests.files():
         name = ModelName.from_path(path.relative_to(library.manifests.folder))
         for digest in library.get(name).manifest.digests:
-            assert digest_of_file(library.blobs.require(digest)) == digest
+            library.blobs.require(digest)
+    for entry in library.blobs.files():
+        with contextlib.suppress(InvalidDigest):
+            assert digest_of_file(Path(entry.path)) == normalize_digest(entry.name)
 
 
 def check_nothing_is_left_over(library: Library) -> None:
-    """After the clean-up of the next day the files are those that the models name."""
+    """After the next start, and the clean-up of the next day, the files are the models'."""
+    library.remove_abandoned()
     library.prune(clock=lambda: 4e9)
     used = {
         digest for model in library.list() for digest in library.entry(model.name).manifest.digests
@@ -94,9 +87,15 @@ def check_nothing_is_left_over(library: Library) -> None:
 
 @pytest.mark.parametrize(
     ("action", "old", "new", "steps_min"),
-    [(make_new, "old", "new", 6), (copy_over, "old", "", 4), (delete, "old", None, 4)],
+    [
+        (make_new, "old", "new", 20),
+        (copy_over, "old", "", 9),
+        (delete, "old", None, 5),
+        (upload, "old", "old", 9),
+        (clean_up, "old", "old", 4),
+    ],
 )
-def test_who_dies_leaves_the_old_model_or_the_new(
+def test_who_dies_at_any_step_leaves_the_old_model_or_the_new(
     library: Library,
     test_model: ModelName,
     action: Action,
@@ -104,12 +103,12 @@ def test_who_dies_leaves_the_old_model_or_the_new(
     new: str | None,
     steps_min: int,
 ) -> None:
-    context = multiprocessing.get_context("spawn")
     before = library.get(test_model).digest
     for step in range(STEPS_MAX):
-        make_old(library)
-        process = context.Process(target=die_at, args=(step, library.root, action))
-        process.start()
+        make(library, "old")
+        if action is clean_up:
+            upload(library.root)
+        process = dying(step, action, library.root)
         process.join()
         assert system_of(library) in (old, new)
         assert library.get(test_model).digest == before
@@ -124,18 +123,17 @@ def test_who_dies_leaves_the_old_model_or_the_new(
     check_nothing_is_left_over(library)
 
 
-@pytest.mark.parametrize("action", [copy_over, delete])
+@pytest.mark.parametrize("action", [make_new, copy_over, delete])
 def test_what_a_death_left_undone_can_be_done_again(
     library: Library, test_model: ModelName, action: Action
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    for step in (0, 1, 2, 3):
-        make_old(library)
-        process = context.Process(target=die_at, args=(step, library.root, action))
-        process.start()
+    for step in range(0, STEPS_MAX, 3):
+        make(library, "old")
+        process = dying(step, action, library.root)
         process.join()
         if system_of(library) is not None:
-            action(library)
-        make_old(library)
-        assert system_of(library) == "old"
+            action(library.root)
         check_whole(library)
+        check_nothing_is_left_over(library)
+        if process.exitcode != KILLED:
+            break

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,12 +76,15 @@ class FakeRegistry:
     tokens: dict[str, Any] = field(default_factory=dict)
     # Uploads.
     uploads: dict[str, bytearray] = field(default_factory=dict)
+    received_bytes: int = 0
     upload_cuts: list[int] = field(default_factory=list)
     upload_stalls: int = 0
     upload_redirect: str = ""
     forgets: int = 0
     mounts: bool = False
     is_relative: bool = False
+    # Called when a request has come, when a piece of an upload has, and before each answer.
+    on_event: Callable[[], None] = lambda: None
 
     @property
     def host(self) -> str:
@@ -112,6 +115,12 @@ class FakeRegistry:
         return [(int(first), int(last)) for first, last in pairs]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.on_event()
+        response = await self._answer(request)
+        self.on_event()
+        return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path
         self.requests.append(Request(request.method, path, request.headers, request.query))
         if path == "/token":
@@ -233,6 +242,8 @@ class FakeRegistry:
         cut = self.upload_cuts.pop(0) if self.upload_cuts else 0
         async for data in request.content.iter_chunked(4096):
             self.uploads[upload] += data
+            self.received_bytes += len(data)
+            self.on_event()
             if cut and len(self.uploads[upload]) >= cut and request.transport is not None:
                 if self.forgets:
                     self.forgets -= 1

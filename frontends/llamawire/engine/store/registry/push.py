@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 from llamawire.engine.store.create_request import Progress
 from llamawire.engine.store.errors import CorruptManifest, InvalidName, ModelNotFound
@@ -17,6 +18,7 @@ from llamawire.engine.store.registry.disk import DiskThreads
 from llamawire.engine.store.registry.limits import TransferLimits
 from llamawire.engine.store.registry.pull import short_digest
 from llamawire.engine.store.registry.upload import Upload
+from llamawire.engine.store.registry.upload_note import UploadNote
 
 __all__ = ["find", "push"]
 
@@ -26,14 +28,16 @@ async def push(
     client: RegistryClient,
     disk: DiskThreads,
     limits: TransferLimits,
+    notes: Path,
 ) -> AsyncGenerator[Progress, None]:
     """Sends a model, telling of each step after the first; the last line is `success`.
 
+    How far its uploads are, is noted in the folder `notes`.
     What the registry has already is not sent. The manifest goes as it is, byte for byte, so that
     the model keeps its digest. Raises RegistryError, BlobNotFound, OSError.
     """
     for layer in entry.manifest.blobs:
-        async with contextlib.aclosing(_send(entry, layer, client, disk, limits)) as lines:
+        async with contextlib.aclosing(_send(entry, layer, client, disk, limits, notes)) as lines:
             async for line in lines:
                 yield line
     yield Progress("pushing manifest")
@@ -42,13 +46,19 @@ async def push(
 
 
 async def _send(
-    entry: Entry, layer: Layer, client: RegistryClient, disk: DiskThreads, limits: TransferLimits
+    entry: Entry,
+    layer: Layer,
+    client: RegistryClient,
+    disk: DiskThreads,
+    limits: TransferLimits,
+    notes: Path,
 ) -> AsyncGenerator[Progress, None]:
     """Tells of a file on its way; the last line has all of it."""
     status = f"pushing {short_digest(layer.digest)}"
     path = await asyncio.to_thread(entry.source.require, layer.digest)
+    note = UploadNote(notes, layer.digest, client.repository)
     upload = Upload(
-        client, path, layer.digest, disk, limits, mount_from=_repository(entry.name, layer)
+        client, path, layer.digest, disk, limits, note, mount_from=_repository(entry.name, layer)
     )
     task = asyncio.create_task(upload.run())
     told = -1

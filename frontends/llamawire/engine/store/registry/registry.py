@@ -111,7 +111,8 @@ class Registry:
         endpoint = await self._reached(Endpoint.of_name(name, credentials), insecure)
         entry = replace(entry, name=name)
         client = self._client(endpoint, name)
-        async with aclosing(push(entry, client, self._disk, self._limits)) as lines:
+        notes = self._library.blobs.folder
+        async with aclosing(push(entry, client, self._disk, self._limits, notes)) as lines:
             async for line in lines:
                 yield line
 

@@ -2,7 +2,8 @@
 
 It is sent in parts, each a request of its own whose answer says where the next one goes. After a
 failure the registry is asked how much it has, and the upload goes on from there; if it has
-forgotten the upload, another one is begun.
+forgotten the upload, another one is begun. How far it is, is noted on the disk, so that a server
+that was killed goes on, too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from llamawire.engine.store.registry.errors import (
 from llamawire.engine.store.registry.http import Response, check
 from llamawire.engine.store.registry.limits import TransferLimits, finite
 from llamawire.engine.store.registry.retry import Retry
+from llamawire.engine.store.registry.upload_note import UploadNote
 
 __all__ = ["Upload"]
 
@@ -54,6 +56,7 @@ class Upload:
         digest: str,
         disk: DiskThreads,
         limits: TransferLimits,
+        note: UploadNote,
         *,
         mount_from: str = "",
     ) -> None:
@@ -66,6 +69,7 @@ class Upload:
         self._mount_from = mount_from
         self._disk = disk
         self._limits = limits
+        self._note = note
         self._location: URL | None = None
         # The MD5 of each part as it was sent; storage services want to see them again at the end.
         self._checksums: list[bytes] = []
@@ -74,11 +78,16 @@ class Upload:
     async def run(self) -> None:
         """Returns when the registry has the blob. Raises RegistryError, OSError."""
         retry = Retry(self._limits)
-        while True:
-            try:
-                return await self._attempt()
-            except RegistryError as error:
-                await retry.after(error, self.completed)
+        try:
+            self._location = await self._disk.run(self._note.open)
+            while True:
+                try:
+                    await self._attempt()
+                    return await self._disk.run(self._note.discard)
+                except RegistryError as error:
+                    await retry.after(error, self.completed)
+        finally:
+            self._note.close()
 
     async def _attempt(self) -> None:
         if self._location is not None:
@@ -93,9 +102,11 @@ class Upload:
             self.completed = self.total
             return
         self.has_begun = True
+        await self._disk.run(self._note.save, self._location)
         with self._path.open("rb", buffering=0) as file:
             while self.completed < self.total:
                 self._location = await self._send_part(self._location, file.fileno())
+                await self._disk.run(self._note.save, self._location)
         await self._commit(self._location)
 
     async def _resume(self, place: URL) -> None:
