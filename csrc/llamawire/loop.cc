@@ -487,9 +487,10 @@ void Loop::sample_outputs() {
 void Loop::accept(int32_t stream, Draw* draw) {
     Row& row = *rows_.at(stream);
     row.last_token = Clock::now();
-    if (row.sampled++ == 0) row.first_token = row.last_token;
-    const End end = row.sequence.accept(draw->token);
     Event event;
+    event.is_first = row.sampled++ == 0;
+    if (event.is_first) row.first_token = row.last_token;
+    const End end = row.sequence.accept(draw->token);
     event.token = draw->token;
     event.logprobs = std::move(draw->logprobs);
     emit_text(stream, std::move(event));

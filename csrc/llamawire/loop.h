@@ -9,7 +9,8 @@
 //      (sampling_pool.h); each becomes text and is checked against its row's limits;
 //   4. prefill: chunks of the prompts until the budget is used up. While no row decodes there is no
 //      budget to keep, but the calls stay short so that commands are seen;
-//   5. publish: all events of the turn as one batch, one wake-up.
+//   5. publish: all events of the turn as one batch, one wake-up for those of a few milliseconds
+//      (queue.h).
 //
 // An image of a prompt has been encoded before its job is submitted (image.h); the loop decodes the
 // embeddings as it does tokens, in chunks under the same budget. Where embeddings see those behind

@@ -41,9 +41,16 @@ void Queue::send(Command::Kind kind, uint64_t job_id) {
 void Queue::wait(std::chrono::nanoseconds timeout, std::vector<Event>* events) {
     events->clear();
     std::unique_lock<std::mutex> lock(mutex_);
-    reader_waits_ = true;
+    reader_ = Reader::kWaitsForAny;
     events_ready_.wait_for(lock, timeout, [this] { return closed_ || !events_.empty(); });
-    reader_waits_ = false;
+    if (!events_.empty()) {
+        reader_ = Reader::kWaitsForUrgent;
+        events_ready_.wait_until(lock, handed_out_ + kGather,
+                                 [this] { return closed_ || is_urgent_; });
+        handed_out_ = std::chrono::steady_clock::now();
+    }
+    reader_ = Reader::kAway;
+    is_urgent_ = false;
     events->swap(events_);
     if (events->size() >= kEventsMax) events_taken_.notify_one();
 }
@@ -75,6 +82,7 @@ void Queue::publish(std::vector<Event>* events) {
     events_taken_.wait(lock, [this] { return closed_ || events_.size() < kEventsMax; });
     for (const Event& event : *events) {
         if (event.is_last()) known_.erase(event.job_id);
+        is_urgent_ = is_urgent_ || event.is_urgent();
     }
     if (events_.empty()) {
         events_.swap(*events);
@@ -83,7 +91,8 @@ void Queue::publish(std::vector<Event>* events) {
                        std::make_move_iterator(events->end()));
         events->clear();
     }
-    const bool wake = reader_waits_;
+    const bool wake =
+        reader_ == Reader::kWaitsForAny || (reader_ == Reader::kWaitsForUrgent && is_urgent_);
     lock.unlock();
     if (wake) events_ready_.notify_one();
 }

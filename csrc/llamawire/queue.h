@@ -9,6 +9,9 @@
 //   * A job is known from `submit` until its last event is published; then its id is free again.
 //   * At most queue_max jobs wait for a stream. At most about kEventsMax events wait for a reader:
 //     then the loop stands still until one comes.
+//   * Events are handed out at once, unless the last were less than kGather ago: then what comes
+//     until that is over travels together, since each hand-over wakes two processes. What is urgent
+//     (a job's first token, its end) is not held up by that.
 //   * After `close` nothing is accepted, `wait` hands out what is left and then returns at once.
 #pragma once
 
@@ -32,8 +35,9 @@ struct Event {
 
     uint64_t job_id = 0;
     Kind kind = Kind::kTokens;
-    Token token = -1;  // kTokens; -1: text alone
-    std::string text;  // kTokens
+    Token token = -1;       // kTokens; -1: text alone
+    bool is_first = false;  // kTokens: the job's first, which somebody waits for
+    std::string text;       // kTokens
     // kTokens, if asked for: the token's own, then the best ones, best first.
     std::vector<Logprob> logprobs;
     const char* reason = "";   // kFinished: stop, length, context or cancelled
@@ -47,6 +51,7 @@ struct Event {
     int64_t generate_ns = 0;
 
     bool is_last() const { return kind == Kind::kFinished || kind == Kind::kFailed; }
+    bool is_urgent() const { return kind != Kind::kTokens || is_first; }
 };
 
 struct Command {
@@ -60,6 +65,7 @@ struct Command {
 class Queue {
   public:
     static constexpr size_t kEventsMax = 65536;
+    static constexpr std::chrono::milliseconds kGather{3};
 
     explicit Queue(size_t jobs_max) : jobs_max_(jobs_max) {}
 
@@ -70,7 +76,7 @@ class Queue {
     // kCancel, kPause, kResume. An id that is not known is ignored.
     void send(Command::Kind kind, uint64_t job_id);
     // Swaps the events since the last call into `events`, which it empties first. Returns with none
-    // after the time-out and once closed.
+    // after the time-out and once closed, and up to kGather behind the time-out with some.
     void wait(std::chrono::nanoseconds timeout, std::vector<Event>* events);
     void close();
     size_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
@@ -90,6 +96,8 @@ class Queue {
     bool is_call_unwanted() const { return unwanted_.load(std::memory_order_relaxed); }
 
   private:
+    enum class Reader : uint8_t { kAway, kWaitsForAny, kWaitsForUrgent };
+
     bool has_cancel(uint64_t job_id) const;
 
     const size_t jobs_max_;
@@ -98,7 +106,9 @@ class Queue {
     std::condition_variable events_ready_;
     std::condition_variable events_taken_;
     bool closed_ = false;
-    bool reader_waits_ = false;
+    Reader reader_ = Reader::kAway;
+    bool is_urgent_ = false;  // one of events_
+    std::chrono::steady_clock::time_point handed_out_;
     std::vector<Command> commands_;
     std::vector<Event> events_;
     std::unordered_set<uint64_t> known_;

@@ -21,7 +21,7 @@ ThreadTuner::ThreadTuner(std::vector<int32_t> counts, int32_t chosen) : counts_(
 
 int32_t ThreadTuner::next(bool may_probe) {
     const bool is_due = ++calls_ >= probe_every_ && size_ > 0;
-    if (counts_.size() > 1 && phase_ == Phase::kUsual && may_probe && is_due) {
+    if (!is_fixed() && phase_ == Phase::kUsual && may_probe && is_due) {
         phase_ = Phase::kProbes;
         probed_ = neighbour();
         calls_ = 0;

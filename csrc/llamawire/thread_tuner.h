@@ -22,6 +22,7 @@ class ThreadTuner {
     // `counts` rise, `chosen` is one of them. With one count there is nothing to tune.
     ThreadTuner(std::vector<int32_t> counts, int32_t chosen);
 
+    bool is_fixed() const { return counts_.size() == 1; }
     int32_t chosen() const { return counts_[chosen_]; }
     // The threads of the next call, which may be a probe if `may_probe`.
     int32_t next(bool may_probe);

@@ -118,7 +118,7 @@ Threads::Threads(int32_t wanted)
       prefill_(counts_, counts_.back()) {}
 
 void Threads::find(llama_context* context, CallKind kind, const std::function<void()>& call) {
-    if (counts_.size() == 1) return;
+    if (counts_.size() == 1 || decode_.is_fixed()) return;
     const auto run = [&](int32_t count, Slice slice) {
         use(context, count);
         llama_set_abort_callback(context, Slice::on_node, &slice);
@@ -128,8 +128,9 @@ void Threads::find(llama_context* context, CallKind kind, const std::function<vo
     };
     const Clock::time_point begin = Clock::now();
     const Slice first = run(1, Slice(std::numeric_limits<int64_t>::max(), kSliceNs));
-    if (!first.is_cut() && Clock::now() - begin < kTinyNs) {
-        tuner(kind) = ThreadTuner({1}, 1);
+    const bool is_tiny = !first.is_cut() && Clock::now() - begin < kTinyNs;
+    if (kind == CallKind::kDecode && is_tiny) {
+        decode_ = prefill_ = ThreadTuner({1}, 1);
         return;
     }
     std::vector<nanoseconds> times(counts_.size(), nanoseconds::max());

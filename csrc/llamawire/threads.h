@@ -7,8 +7,8 @@
 // counts, since other processes can only make it greater. Later the numbers follow the machine's
 // load (thread_tuner.h).
 //
-// A model so small that a call is over within kTinyNs has one thread: its threads would wait for
-// each other more than compute. On a GPU the CPU only hands out work; there the number is a rule.
+// A model so small that a decode call is over within kTinyNs has one thread for both: its threads
+// would wait for each other more than compute, and whoever reads its tokens needs the other CPUs. On a GPU the CPU only hands out work; there the number is a rule.
 //
 // Threads: the loop's only, apart from construction.
 #pragma once
@@ -54,7 +54,7 @@ class Threads {
     // `wanted` 0: as it turns out. The context is borrowed by each call; this outlives it.
     explicit Threads(int32_t wanted);
 
-    // Finds the number for a kind by making calls of it, unless it is fixed. `call` begins a batch
+    // Finds the number for a kind, decode first, by making calls of it, unless it is fixed. `call` begins a batch
     // from an empty cache and computes it, or part of it, as the abort callback says.
     void find(llama_context* context, CallKind kind, const std::function<void()>& call);
 

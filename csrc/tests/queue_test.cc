@@ -112,6 +112,26 @@ TEST_CASE("waiting ends with the first events") {
     CHECK(events[0].job_id == 5);
 }
 
+TEST_CASE("what is not urgent is handed out too, all together") {
+    Queue queue(10);
+    std::vector<Event> events(2);
+    queue.publish(&events);
+    queue.wait(seconds(10), &events);
+    CHECK(events.size() == 2);
+    publish(&queue, Event());
+    publish(&queue, Event());
+    queue.wait(seconds(10), &events);
+    CHECK(events.size() == 2);
+}
+
+TEST_CASE("a first token and an end are urgent") {
+    Event event;
+    CHECK_FALSE(event.is_urgent());
+    event.is_first = true;
+    CHECK(event.is_urgent());
+    CHECK(last_event(5).is_urgent());
+}
+
 TEST_CASE("waiting ends with the time-out") {
     Queue queue(10);
     std::vector<Event> events(3);

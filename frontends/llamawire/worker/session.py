@@ -1,8 +1,8 @@
-"""One session: commands to the loop, and the loop's events back, one message for each step.
+"""One session: commands to the loop, and the loop's events back.
 
-One thread waits in `Loop.wait` without the GIL and hands each batch of events to asyncio. While a
-message is being written the next batches pile up, and go out together: what is ready travels
-together, and nothing waits for company.
+One thread waits in `Loop.wait` without the GIL and hands each batch of events to asyncio. Steps
+that follow each other within milliseconds come as one batch; while a message is being written the
+next batches pile up, and go out together.
 """
 
 from __future__ import annotations
