@@ -82,6 +82,7 @@ class FakeServer:
     blobs: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, grpc.Status] = field(default_factory=dict)
     requests: list[Any] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
     # Answers wait here before their last message.
     may_finish: threading.Event = field(default_factory=threading.Event)
     was_cancelled: threading.Event = field(default_factory=threading.Event)
@@ -105,6 +106,8 @@ class FakeServer:
 
     def _note(self, request: Any, context: grpc.ServicerContext) -> None:
         self.requests.append(request)
+        metadata = dict(context.invocation_metadata())
+        self.authorizations.append(metadata.get("authorization", ""))
         failure = self.failures.get(type(request).__name__.removesuffix("Request"))
         if failure:
             context.abort_with_status(failure)

@@ -20,6 +20,7 @@ from cli.conftest import interrupt_after
 from cli.fake_server import FakeServer, hello, model, status
 from llamawire.cli.answer import Style
 from llamawire.cli.client import Client
+from llamawire.cli.connection import Connection
 from llamawire.cli.conversation import Conversation, Settings
 from llamawire.cli.history import HistoryFile
 from llamawire.cli.multiline import Entry, Multiline
@@ -59,7 +60,10 @@ class Talk:
 
 @pytest.fixture
 def talk(server: FakeServer, tmp_path: Path) -> Iterator[Talk]:
-    with create_pipe_input() as pipe, closing(Client(os.environ["LLAMAWIRE_GRPC"])) as client:
+    with (
+        create_pipe_input() as pipe,
+        closing(Client(Connection(os.environ["LLAMAWIRE_GRPC"]))) as client,
+    ):
         yield Talk(server, client, pipe, tmp_path / "history")
 
 

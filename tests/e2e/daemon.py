@@ -77,9 +77,12 @@ class Daemon:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.rest_port}"
 
-    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    def request(
+        self, method: str, path: str, body: Any = None, url: str = "", **headers: str
+    ) -> Answer:
+        """`url` is an adapter's, if not the daemon's own."""
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        request = urllib.request.Request((url or self.url) + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return Answer(answer.status, answer.headers, answer.read())
@@ -99,6 +102,22 @@ class Daemon:
                  for one in messages]  # fmt: skip
         body = {"model": "tiny", "stream": False, "messages": given} | fields
         return self.post("/api/chat", body)
+
+    @contextlib.contextmanager
+    def adapter(self, *arguments: str, **environment: str) -> Iterator[int]:
+        """REST in a process of its own; gives its port."""
+        given = ["--engine", f"127.0.0.1:{self.grpc_port}", "--listen", "127.0.0.1:0", *arguments]
+        adapter = subprocess.Popen(
+            [sys.executable, "-m", "llamawire.rest", *given],
+            stdout=subprocess.PIPE, text=True, env=os.environ | environment,
+        )  # fmt: skip
+        with adapter:
+            assert adapter.stdout is not None
+            found = re.search(r"listens on \S+:(\d+)$", adapter.stdout.readline().strip())
+            assert found, "the adapter did not say where it listens"
+            yield int(found[1])
+            adapter.terminate()
+        assert adapter.returncode == 0
 
     @contextlib.contextmanager
     def channel(self) -> Iterator[grpc.Channel]:

@@ -10,7 +10,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,18 +46,8 @@ def port(request: pytest.FixtureRequest, daemon: Daemon) -> Iterator[int]:
     if request.param == "serve":
         yield daemon.rest_port
         return
-    adapter = subprocess.Popen(
-        [sys.executable, "-m", "llamawire.rest", "--engine", f"127.0.0.1:{daemon.grpc_port}",
-         "--listen", "127.0.0.1:0"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with adapter:
-        assert adapter.stdout is not None
-        found = re.search(r"listens on 127\.0\.0\.1:(\d+)", adapter.stdout.readline())
-        assert found, "the adapter did not say where it listens"
-        yield int(found[1])
-        adapter.terminate()
-    assert adapter.returncode == 0
+    with daemon.adapter() as port:
+        yield port
 
 
 def run(command: str, port: int) -> tuple[int, list[dict[str, object]]]:

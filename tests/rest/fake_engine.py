@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -147,6 +148,7 @@ class FakeEngine:
     chat_answer: list[object] = field(default_factory=lambda: chat_hello())
     failures: dict[str, Failed] = field(default_factory=dict)
     requests: list[object] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
     model: model_pb2.Model = field(default_factory=lambda: MODEL)
     models: list[model_pb2.Model] = field(default_factory=list)
     rendered: generation_service_pb2.RenderResponse = field(
@@ -177,6 +179,10 @@ class FakeEngine:
 
     def last(self, kind: type[object]) -> object:
         return [request for request in self.requests if isinstance(request, kind)][-1]
+
+    def note_metadata(self, metadata: Any) -> None:
+        """What a call said of who calls."""
+        self.authorizations.append(dict(metadata).get("authorization", ""))
 
     def _note(self, request: object) -> None:
         self.requests.append(request)
@@ -341,9 +347,15 @@ class LocalStub:
     def __getattr__(self, name: str) -> Callable[..., object]:
         method = getattr(self._engine, name)
         if name in STREAMING:
-            return lambda request: LocalStream(method(request))
 
-        async def call(request: object) -> object:
+            def stream(request: object, metadata: Any = ()) -> LocalStream:
+                self._engine.note_metadata(metadata)
+                return LocalStream(method(request))
+
+            return stream
+
+        async def call(request: object, metadata: Any = ()) -> object:
+            self._engine.note_metadata(metadata)
             try:
                 return await method(request)
             except Failed as error:
@@ -352,8 +364,11 @@ class LocalStub:
         return call
 
 
-def unary(method: Callable[[object], Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+def unary(
+    engine: FakeEngine, method: Callable[[object], Awaitable[object]]
+) -> Callable[..., Awaitable[object]]:
     async def serve(self: object, request: object, context: grpc.aio.ServicerContext) -> object:
+        engine.note_metadata(context.invocation_metadata())
         try:
             return await method(request)
         except Failed as error:
@@ -363,10 +378,13 @@ def unary(method: Callable[[object], Awaitable[object]]) -> Callable[..., Awaita
     return serve
 
 
-def streaming(method: Callable[[object], AsyncIterator[object]]) -> Callable[..., object]:
+def streaming(
+    engine: FakeEngine, method: Callable[[object], AsyncIterator[object]]
+) -> Callable[..., object]:
     async def serve(
         self: object, request: object, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[object]:
+        engine.note_metadata(context.invocation_metadata())
         messages = method(request)
         try:
             async for message in messages:
@@ -390,7 +408,7 @@ def add_to_server(engine: FakeEngine, server: grpc.aio.Server) -> None:
     ):
         base = getattr(module, f"{name}Servicer")
         methods = {
-            rpc: (streaming if rpc in STREAMING else unary)(getattr(engine, rpc))
+            rpc: (streaming if rpc in STREAMING else unary)(engine, getattr(engine, rpc))
             for rpc in vars(base)
             if rpc[0].isupper() and hasattr(engine, rpc)
         }

@@ -12,6 +12,7 @@ from llamawire.cli.bench.exchange import BenchError, Request
 from llamawire.cli.bench.grpc_api import GrpcClient
 from llamawire.cli.bench.ollama import OllamaClient
 from llamawire.cli.bench.openai import OpenAiClient
+from llamawire.cli.connection import Connection
 from llamawire.v1 import generation_pb2, model_service_pb2
 from rest.conftest import Start
 from rest.fake_engine import Failed, FakeEngine, finished, pieces, started
@@ -70,7 +71,7 @@ async def test_nobody_at_the_address_is_told(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
     with pytest.raises(BenchError, match=f"nobody answers at {url}"):
         await OllamaClient(url, "tiny").begin(REQUEST)
-    client = GrpcClient(f"127.0.0.1:{unused_tcp_port}", "tiny")
+    client = GrpcClient(Connection(f"127.0.0.1:{unused_tcp_port}"), "tiny")
     with pytest.raises(BenchError, match="the server answered"):
         await (await client.begin(REQUEST)).result()
     await client.close()

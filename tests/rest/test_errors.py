@@ -58,6 +58,11 @@ LONG = "the prompt is longer than the context length currently available to the 
         ("CREATE_FAILED", {}, 500, MESSAGE),
         ("READ_ONLY", {}, 403, MESSAGE),
         ("STORE_FAILED", {}, 500, MESSAGE),
+        ("KEY_MISSING", {}, 401, MESSAGE),
+        ("KEY_INVALID", {}, 401, MESSAGE),
+        ("SCOPE_MISSING", {"key": "k", "scopes": "models"}, 403, MESSAGE),
+        ("MODEL_NOT_ALLOWED", {"key": "k", "model": "m"}, 403, MESSAGE),
+        ("QUOTA_EXCEEDED", {"key": "k", "limit": "requests_per_minute"}, 429, MESSAGE),
         ("INTERNAL", {}, 500, MESSAGE),
         ("A_REASON_OF_THE_FUTURE", {}, 500, MESSAGE),
     ],
@@ -65,7 +70,7 @@ LONG = "the prompt is longer than the context length currently available to the 
 def test_reasons(reason: str, metadata: dict[str, str], status: int, text: str) -> None:
     answer = rest_error(Failed(reason, **metadata).as_rpc_error(), "generate", "a {b}")
     assert (answer.status, answer.text) == (status, text)
-    assert (answer.retry_after_s is not None) == (status == 503)
+    assert (answer.retry_after_s is not None) == (status in (429, 503))
 
 
 @pytest.mark.parametrize(

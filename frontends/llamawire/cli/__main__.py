@@ -11,10 +11,10 @@ from contextlib import closing
 
 import grpc
 
-from llamawire.cli.address import server_address
 from llamawire.cli.client import Client
-from llamawire.cli.command import HOST_HELP, Parser
+from llamawire.cli.command import Parser
 from llamawire.cli.commands import command_named, commands_text
+from llamawire.cli.connection import Connection, Credentials, add_connection_flags
 from llamawire.cli.errors import CliError, Failure
 from llamawire.cli.terminal import Terminal
 from llamawire.v1.server_service_pb2 import GetVersionRequest
@@ -28,7 +28,7 @@ VERSION_TIMEOUT_S = 5.0
 def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = None) -> int:
     """The exit code: 0, 1 after an error, 130 after Ctrl-C."""
     terminal = terminal or Terminal.of_process()
-    address = ""
+    connection = Connection("")
     try:
         parsed = _parser().parse_args(arguments)
         if parsed.version or not parsed.command:
@@ -36,14 +36,14 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
         command = command_named(parsed.command)
         options = command.parse(parsed.arguments)
         if not command.is_local:
-            address = server_address(options.host or parsed.host, terminal.environ)
-        with closing(Client(address)) as client:
+            connection = _connection(options, parsed, terminal)
+        with closing(Client(connection)) as client:
             command.run(options, client, terminal)
     except CliError as error:
         terminal.note(f"Error: {error}")
         return FAILED
     except grpc.RpcError as error:
-        terminal.note(f"Error: {Failure.of(error).text(address)}")
+        terminal.note(f"Error: {Failure.of(error).text(connection.url)}")
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -60,13 +60,13 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
 def _parser() -> Parser:
     parser = Parser(
         prog="llamawire",
-        usage="llamawire [--host HOST:PORT] COMMAND ...",
+        usage="llamawire [--host [https://]HOST:PORT] COMMAND ...",
         description="Serves language models from GGUF files.",
         epilog=f"commands:\n{commands_text()}\n'llamawire COMMAND --help' says more of one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--host", metavar="HOST:PORT", help=HOST_HELP)
+    add_connection_flags(parser)
     parser.add_argument("-v", "--version", action="store_true", help="print the server's version")
     parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -75,16 +75,23 @@ def _parser() -> Parser:
 
 def _without_command(parsed: argparse.Namespace, terminal: Terminal) -> int:
     if parsed.version:
-        _print_version(server_address(parsed.host, terminal.environ), terminal)
+        _print_version(_connection(parsed, parsed, terminal), terminal)
     else:
         terminal.print(_parser().format_help(), end="")
     return 0
 
 
-def _print_version(address: str, terminal: Terminal) -> None:
+def _connection(
+    command: argparse.Namespace, before: argparse.Namespace, terminal: Terminal
+) -> Connection:
+    credentials = Credentials.of(command, before, terminal.environ)
+    return Connection.to(command.host or before.host, terminal.environ, credentials)
+
+
+def _print_version(connection: Connection, terminal: Terminal) -> None:
     ours = importlib.metadata.version("llamawire")
     try:
-        with closing(Client(address)) as client:
+        with closing(Client(connection)) as client:
             reply = client.server.GetVersion(GetVersionRequest(), timeout=VERSION_TIMEOUT_S)
     except grpc.RpcError:
         terminal.print("Warning: could not connect to a running llamawire instance")

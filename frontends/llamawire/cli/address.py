@@ -19,7 +19,9 @@ _PLACE = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]+))?")
 _EVERYWHERE = {"": DEFAULT_HOST, "0.0.0.0": DEFAULT_HOST, "[::]": "[::1]"}
 
 
-def server_address(option: str | None, environ: Mapping[str, str]) -> str:
+def server_address(
+    option: str | None, environ: Mapping[str, str], *, default_port: str = DEFAULT_PORT
+) -> str:
     """The gRPC target to call: what `--host` says, else the variable, else the default.
 
     `HOST`, `HOST:PORT`, `:PORT`, `[IPV6]:PORT` and gRPC's own forms, such as `unix:/run/x` and
@@ -31,14 +33,14 @@ def server_address(option: str | None, environ: Mapping[str, str]) -> str:
     if "://" in text:
         raise CliError(
             f"{text!r} is no gRPC address; --host and {VARIABLE} take HOST:PORT of the gRPC API "
-            f"(default {DEFAULT_ADDRESS}), not the URL of the REST API"
+            f"(default {DEFAULT_ADDRESS}), https:// before it for TLS, not the URL of the REST API"
         )
     if text.count(":") > 1 and not text.startswith("["):
         text = f"[{text}]"
     match = _PLACE.fullmatch(text)
     if match is None or int(match[2] or 0) > 65535:
         raise CliError(f"{text!r} is no address; --host and {VARIABLE} take HOST:PORT")
-    return f"{_EVERYWHERE.get(match[1], match[1])}:{match[2] or DEFAULT_PORT}"
+    return f"{_EVERYWHERE.get(match[1], match[1])}:{match[2] or default_port}"
 
 
 def is_loopback(address: str) -> bool:

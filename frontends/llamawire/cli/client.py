@@ -6,7 +6,7 @@ import functools
 
 import grpc
 
-from llamawire.cli.address import is_loopback
+from llamawire.cli.connection import Connection
 from llamawire.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from llamawire.v1.generation_service_pb2_grpc import GenerationServiceStub
 from llamawire.v1.model_service_pb2_grpc import ModelServiceStub
@@ -14,16 +14,13 @@ from llamawire.v1.server_service_pb2_grpc import ServerServiceStub
 
 __all__ = ["Client"]
 
-# Images travel in one message.
-MESSAGE_BYTES_MAX = 64 << 20
-
 
 class Client:
     """Opens its channel when a stub is first asked for. Every call raises grpc.RpcError when it
     fails."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self._opened: grpc.Channel | None = None
 
     @functools.cached_property
@@ -50,11 +47,5 @@ class Client:
     @property
     def _channel(self) -> grpc.Channel:
         if self._opened is None:
-            options = [
-                ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-                ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-                # A proxy cannot reach what listens on this machine only.
-                ("grpc.enable_http_proxy", int(not is_loopback(self.address))),
-            ]
-            self._opened = grpc.insecure_channel(self.address, options=options)
+            self._opened = self.connection.channel()
         return self._opened

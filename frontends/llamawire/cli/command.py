@@ -9,17 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from llamawire.cli.address import DEFAULT_ADDRESS, VARIABLE
 from llamawire.cli.client import Client
+from llamawire.cli.connection import add_connection_flags
 from llamawire.cli.errors import CliError
 from llamawire.cli.terminal import Terminal
 
-__all__ = ["HOST_HELP", "Command", "Parser"]
-
-HOST_HELP = (
-    "the server's gRPC address, not the REST one "
-    f"(environment variable {VARIABLE}, default {DEFAULT_ADDRESS})"
-)
+__all__ = ["Command", "Parser"]
 
 _FLAG = re.compile(r"--?[A-Za-z][\w-]*(=.*)?", re.DOTALL)
 
@@ -79,7 +74,7 @@ class Command:
         )
         parser.set_defaults(host=None)
         if not self.is_local:
-            parser.add_argument("--host", metavar="HOST:PORT", help=HOST_HELP)
+            add_connection_flags(parser)
         if self.add_flags:
             self.add_flags(parser)
         return parser

@@ -25,6 +25,14 @@ COMMANDS = (
         is_raw=True,
     ),
     Command(
+        "keys",
+        "make, list and revoke API keys",
+        serve.keys,
+        "create NAME | list | revoke ID",
+        is_local=True,
+        is_raw=True,
+    ),
+    Command(
         "create", "make a model from a Modelfile", create.create, "MODEL", 1, 1, create.add_flags
     ),
     Command("show", "show what is known of a model", show.show, "MODEL", 1, 1, show.add_flags),

@@ -95,7 +95,7 @@ class Repl:
             else:
                 print_answer(self.conversation, entry.text, self.terminal, self.style)
         except grpc.RpcError as error:
-            text = Failure.of(error).text(self.client.address)
+            text = Failure.of(error).text(self.client.connection.url)
             self.terminal.note(f"Error: {text}")
         except (CliError, OSError) as error:
             self.terminal.note(f"Error: {error}")

@@ -18,6 +18,7 @@ def main() -> int:
     )
     # Forks are always followed by exec; gRPC's handlers for other forks would only slow them.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    from llamawire.engine.errors import StartError
     from llamawire.engine.server import run
     from llamawire.engine.settings import Settings
     from llamawire.rest import ListenError
@@ -30,7 +31,7 @@ def main() -> int:
         start = uvloop.run
     try:
         start(run(Settings.from_environment()))
-    except (ListenError, OSError, RuntimeError) as error:
+    except (ListenError, StartError, OSError, RuntimeError) as error:
         print(f"llamawire: {error}", file=sys.stderr)
         return 1
     return 0

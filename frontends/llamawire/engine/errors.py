@@ -7,7 +7,13 @@
     ├── ShuttingDown     the server drains; try elsewhere
     ├── LoadFailed       the model did not come up
     ├── LoadHeldOff      it crashed too often while it came up; try later
-    └── WorkerCrashed    the request was in the batch of two crashes
+    ├── WorkerCrashed    the request was in the batch of two crashes
+    ├── KeyMissing       the server asks for an API key, and none came
+    ├── KeyInvalid       the key is not, or no longer, one of this server's
+    ├── ScopeMissing     the key is for other things
+    ├── ModelNotAllowed  the key is for other models
+    └── QuotaExceeded    the key has used up what it may; try later
+    StartError           the daemon cannot start as it is set up; for whoever set it up
 
 `code` is the name of a gRPC status, `reason` and `metadata` are google.rpc.ErrorInfo's;
 docs/errors.md lists them. The store's exceptions carry the same three attributes.
@@ -16,15 +22,21 @@ docs/errors.md lists them. The store's exceptions carry the same three attribute
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 __all__ = [
     "EngineError",
     "InvalidArgument",
+    "KeyInvalid",
+    "KeyMissing",
     "LoadFailed",
     "LoadHeldOff",
+    "ModelNotAllowed",
     "QueueFull",
+    "QuotaExceeded",
+    "ScopeMissing",
     "ShuttingDown",
+    "StartError",
     "Unsupported",
     "WorkerCrashed",
 ]
@@ -126,3 +138,63 @@ class WorkerCrashed(EngineError):
             reason="WORKER_CRASHED",
             metadata={"model": model},
         )
+
+
+class KeyMissing(EngineError):
+    """No key, or not in the form that HTTP and gRPC share."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server wants an API key: send the header or metadata `authorization: Bearer KEY`",
+            code="UNAUTHENTICATED",
+            reason="KEY_MISSING",
+        )
+
+
+class KeyInvalid(EngineError):
+    """Does not say what is wrong with it: whoever has one can ask whoever gave it."""
+
+    def __init__(self) -> None:
+        super().__init__("the API key is not valid", code="UNAUTHENTICATED", reason="KEY_INVALID")
+
+
+class ScopeMissing(EngineError):
+    """`scopes`: any one of these would do."""
+
+    def __init__(self, key: str, scopes: Sequence[str]) -> None:
+        super().__init__(
+            f"the API key {key!r} has not the scope for this: {' or '.join(scopes)}",
+            code="PERMISSION_DENIED",
+            reason="SCOPE_MISSING",
+            metadata={"key": key, "scopes": ",".join(scopes)},
+        )
+
+
+class ModelNotAllowed(EngineError):
+    """Says nothing about whether there is such a model."""
+
+    def __init__(self, key: str, model: str) -> None:
+        super().__init__(
+            f"the API key {key!r} may not use the model {model!r}",
+            code="PERMISSION_DENIED",
+            reason="MODEL_NOT_ALLOWED",
+            metadata={"key": key, "model": model},
+        )
+
+
+class QuotaExceeded(EngineError):
+    """`limit` is the field of the key file that bounds it."""
+
+    def __init__(self, key: str, allowed: int, limit: str, wait_s: float) -> None:
+        super().__init__(
+            f"the API key {key!r} has used up its {allowed} {limit.replace('_', ' ')}; "
+            f"try again in {math.ceil(wait_s)} s",
+            code="RESOURCE_EXHAUSTED",
+            reason="QUOTA_EXCEEDED",
+            metadata={"key": key, "limit": limit, "allowed": str(allowed)},
+            retry_after_s=float(math.ceil(wait_s)),
+        )
+
+
+class StartError(Exception):
+    """The message says which setting to change."""

@@ -15,6 +15,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from llamawire.engine.access import KeyFile, Keyring
 from llamawire.engine.build import build_id
 from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.completion import Completions
@@ -22,6 +23,7 @@ from llamawire.engine.embeddings import Embeddings
 from llamawire.engine.metrics import Level, Metrics
 from llamawire.engine.rpc.embedding import EmbeddingServicer
 from llamawire.engine.rpc.generation import GenerationServicer
+from llamawire.engine.rpc.guard import Guard, KeyCheck
 from llamawire.engine.rpc.health import HealthServicer
 from llamawire.engine.rpc.limit import CallLimit
 from llamawire.engine.rpc.local import local_stub
@@ -107,6 +109,7 @@ class Server:
             self._on_models_change,
         )
         self._server = ServerServicer(version, self._metrics)
+        self._guard = open_guard(settings)
         self._grpc: grpc.aio.Server | None = None
         self._grpc_address = Address("", 0)
         self._rest: Serving | None = None
@@ -174,9 +177,10 @@ class Server:
         ]
 
     async def _start_grpc(self) -> None:
+        guards = [CallLimit(self.settings.grpc_streams_max), ReadableRequests()]
         server = grpc.aio.server(
             options=grpc_options(self.settings),
-            interceptors=[CallLimit(self.settings.grpc_streams_max), ReadableRequests()],
+            interceptors=guards if self._guard is None else [KeyCheck(self._guard), *guards],
             maximum_concurrent_rpcs=self.settings.grpc_streams_max + REFUSALS_MAX,
         )
         generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(
@@ -199,10 +203,10 @@ class Server:
 
     async def _start_rest(self) -> None:
         stubs = Stubs(
-            generation=local_stub(self._generation, GENERATION),
-            models=local_stub(self._models, MODELS),
-            embedding=local_stub(self._embedding, EMBEDDING),
-            server=local_stub(self._server, SERVER),
+            generation=local_stub(self._generation, GENERATION, self._guard),
+            models=local_stub(self._models, MODELS, self._guard),
+            embedding=local_stub(self._embedding, EMBEDDING, self._guard),
+            server=local_stub(self._server, SERVER, self._guard),
             health=local_stub(self._health, HEALTH),
         )
         address = parse_address(self.settings.rest_address)
@@ -256,6 +260,13 @@ def open_library(settings: Settings) -> Library:
         template_capabilities=template_capabilities,
         prune_replaced=not settings.no_prune,
     )
+
+
+def open_guard(settings: Settings) -> Guard | None:
+    """None where everybody is let in; KeyFileError for a file that cannot be read."""
+    if settings.api_key_file is None:
+        return None
+    return Guard(Keyring(KeyFile(settings.api_key_file)))
 
 
 def registry_settings(settings: Settings, version: str) -> RegistrySettings:

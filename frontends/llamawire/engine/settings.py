@@ -33,6 +33,9 @@ class Settings:
     """LLAMAWIRE_GRPC: where gRPC listens."""
     models: Path = Path("~/.llamawire/models")
     """LLAMAWIRE_MODELS, OLLAMA_MODELS: the store."""
+    api_key_file: Path | None = None
+    """LLAMAWIRE_API_KEY_FILE: whoever calls needs a key of this file (`llamawire keys`); absent
+    asks for none."""
     origins: tuple[str, ...] = ()
     """LLAMAWIRE_ORIGINS, OLLAMA_ORIGINS: web origins allowed besides the local ones."""
     keep_alive_s: float = 300.0
@@ -173,6 +176,10 @@ def parse_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def parse_path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
 def parse_mirrors(text: str) -> tuple[str, ...]:
     mirrors = parse_list(text)
     if not all(re.fullmatch(r"([^/=]+=)?https?://[^/].*", mirror) for mirror in mirrors):
@@ -183,7 +190,8 @@ def parse_mirrors(text: str) -> tuple[str, ...]:
 VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "rest_address": (both("HOST"), str),
     "grpc_address": (ours("GRPC"), str),
-    "models": (both("MODELS"), lambda text: Path(text).expanduser()),
+    "models": (both("MODELS"), parse_path),
+    "api_key_file": (ours("API_KEY_FILE"), parse_path),
     "origins": (both("ORIGINS"), parse_list),
     "keep_alive_s": (both("KEEP_ALIVE"), parse_duration_s),
     "load_timeout_s": (both("LOAD_TIMEOUT"), timeout_s),
@@ -208,7 +216,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "spare_workers": (ours("SPARE_WORKERS"), parse_count),
     "registry_mirrors": (ours("REGISTRY_MIRROR"), parse_mirrors),
     "registry_token_hosts": (ours("REGISTRY_TOKEN_HOSTS"), parse_list),
-    "registry_key": (ours("REGISTRY_KEY"), lambda text: Path(text).expanduser()),
+    "registry_key": (ours("REGISTRY_KEY"), parse_path),
     "max_transfer_streams": (both("MAX_TRANSFER_STREAMS"), at_least_one),
     "transfer_part_bytes": (ours("TRANSFER_PART_BYTES"), at_least_one),
     "transfer_attempts": (ours("TRANSFER_ATTEMPTS"), at_least_one),

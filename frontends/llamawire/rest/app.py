@@ -1,6 +1,7 @@
 """The aiohttp application: routes, and what surrounds every request.
 
-From the outside in: origin (cors.py), Host header (host.py), errors, limits (limits.py), route.
+From the outside in: origin (cors.py), Host header (host.py), errors, limits (limits.py), key
+(credentials.py), route.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from aiohttp.typedefs import Middleware
 from . import host, openai
 from .blobs import BlobHandlers
 from .cors import Cors
+from .credentials import ask_before_bodies, carry_authorization, with_authorization
 from .embedding import EmbeddingHandlers
 from .errors import RestError
 from .generation import GenerationHandlers
@@ -58,6 +60,7 @@ def create_app(
     hang-up to reach the engine. Raises ValueError for settings that contradict themselves.
     """
     settings = settings or RestSettings()
+    stubs = with_authorization(stubs)
     router = _routes(stubs, UtcStamp(clock_ns))
     cors = Cors(settings.origins)
     app = web.Application(
@@ -67,6 +70,8 @@ def create_app(
             _answer_errors(settings),
             limit_requests(settings),
             watch_bodies(settings),
+            carry_authorization,
+            ask_before_bodies(stubs),
         ],
         client_max_size=settings.body_bytes_max,
     )
@@ -180,10 +185,7 @@ def _answer_errors(settings: RestSettings) -> Middleware:
 def _error_response(error: RestError | DecodeError) -> web.Response:
     if isinstance(error, DecodeError):
         return json_response({"error": str(error)}, status=400)
-    response = json_response({"error": error.text}, status=error.status)
-    if error.retry_after_s is not None:
-        response.headers[hdrs.RETRY_AFTER] = str(error.retry_after_s)
-    return response
+    return json_response({"error": error.text}, status=error.status, headers=error.headers)
 
 
 def _finish_headers(

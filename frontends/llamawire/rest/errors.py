@@ -14,6 +14,7 @@ from typing import cast
 
 import grpc
 import grpc.aio
+from aiohttp import hdrs
 from google.protobuf.message import DecodeError
 from google.rpc import (  # type: ignore[import-untyped, unused-ignore]
     error_details_pb2,
@@ -64,6 +65,15 @@ class RestError(Exception):
         self.text = text
         self.retry_after_s = retry_after_s
         self.from_runner = from_runner
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What HTTP wants said beside the text."""
+        if self.status == 401:
+            return {hdrs.WWW_AUTHENTICATE: 'Bearer realm="llamawire"'}
+        if self.retry_after_s is not None:
+            return {hdrs.RETRY_AFTER: str(self.retry_after_s)}
+        return {}
 
 
 @dataclass(frozen=True)
@@ -147,8 +157,15 @@ _TABLE: Mapping[str, _Row] = {
     "DOWNLOAD_CORRUPT": _Row(500),
     "DISK_FULL": _Row(500),
     "STORE_FAILED": _Row(500),
+    "KEY_MISSING": _Row(401),
+    "KEY_INVALID": _Row(401),
+    "SCOPE_MISSING": _Row(403),
+    "MODEL_NOT_ALLOWED": _Row(403),
+    "QUOTA_EXCEEDED": _Row(429),
     "INTERNAL": _Row(500, from_runner=True),
 }
+# Statuses after which trying again helps.
+_PASSING = (429, 503)
 # Where a route has its own words.
 _ROUTES: Mapping[str, Mapping[str, _Row]] = {
     "generate": {"MODEL_REQUIRED": _Row(404, "model '{sent}' not found")},
@@ -259,12 +276,12 @@ def rest_error(
         place=place,
     )
     retry_after_s = failure.retry_after_s
-    if row.status == 503 and retry_after_s is None:
+    if row.status in _PASSING and retry_after_s is None:
         retry_after_s = 1
     return RestError(
         row.status,
         row.text.format_map(names),
-        retry_after_s=retry_after_s if row.status == 503 else None,
+        retry_after_s=retry_after_s if row.status in _PASSING else None,
         from_runner=row.from_runner,
     )
 

@@ -108,4 +108,6 @@ def _is_relative(path: str) -> bool:
 
 
 def _failed(error: RestError) -> web.Response:
-    return json_response({"error": error.text}, status=error.status, content_type=JSON)
+    return json_response(
+        {"error": error.text}, status=error.status, content_type=JSON, headers=error.headers
+    )

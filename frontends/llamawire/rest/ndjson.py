@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
@@ -27,10 +27,15 @@ ever read, before a slow reader is seen to be slow."""
 
 
 def json_response(
-    value: object, *, status: int = 200, content_type: str = JSON_UTF8
+    value: object,
+    *,
+    status: int = 200,
+    content_type: str = JSON_UTF8,
+    headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """One object, without a newline at its end."""
-    return web.Response(body=encode(value), status=status, headers={"Content-Type": content_type})
+    all_headers = {"Content-Type": content_type, **(headers or {})}
+    return web.Response(body=encode(value), status=status, headers=all_headers)
 
 
 class LineStream:

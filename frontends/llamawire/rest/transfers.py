@@ -67,7 +67,9 @@ async def _relay(
             text = mid_stream_text(error, route, body.model)
             return await stream.finish(encode({"error": text}) + b"\n")
         failed = rest_error(error, route, body.model)
-        return json_response({"error": failed.text}, status=failed.status, content_type=JSON)
+        return json_response(
+            {"error": failed.text}, status=failed.status, content_type=JSON, headers=failed.headers
+        )
     finally:
         progress.cancel()
     if body.stream:

@@ -17,6 +17,7 @@ from llamawire.cli.bench.grpc_api import GrpcClient, read_replies
 from llamawire.cli.bench.http_record import timed_lines
 from llamawire.cli.bench.ollama import read_ollama
 from llamawire.cli.bench.openai import read_openai
+from llamawire.cli.connection import Connection
 from llamawire.v1 import generation_pb2, options_pb2
 
 END = {
@@ -113,7 +114,7 @@ def test_what_a_server_says_instead_of_an_answer_is_the_error() -> None:
 
 async def test_the_grpc_client_reads_the_service(server: FakeServer) -> None:
     server.answer = list(ANSWER)
-    client = GrpcClient(os.environ["LLAMAWIRE_GRPC"], "tiny")
+    client = GrpcClient(Connection(os.environ["LLAMAWIRE_GRPC"]), "tiny")
     exchange = await (await client.begin(REQUEST)).result()
     await client.close()
     assert exchange.text == "Hello!"
@@ -129,7 +130,7 @@ async def test_the_grpc_client_reads_the_service(server: FakeServer) -> None:
 async def test_a_client_that_hangs_up_is_gone_for_the_server(server: FakeServer) -> None:
     server.answer = list(ANSWER)
     server.may_finish.clear()
-    client = GrpcClient(os.environ["LLAMAWIRE_GRPC"], "tiny")
+    client = GrpcClient(Connection(os.environ["LLAMAWIRE_GRPC"]), "tiny")
     call = await client.begin(REQUEST)
     await call.wait_messages(2)
     call.hang_up()

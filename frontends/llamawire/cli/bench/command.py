@@ -58,7 +58,7 @@ def bench(arguments: argparse.Namespace, client: Client, terminal: Terminal) -> 
         make_model(arguments)
     else:
         try:
-            measuring.run(measuring.measure(arguments, terminal))
+            measuring.run(measuring.measure(arguments, client.connection, terminal))
         except BenchError as error:
             raise CliError(str(error)) from error
 

@@ -8,8 +8,8 @@ import time
 import grpc
 import grpc.aio
 
-from llamawire.cli.address import is_loopback
 from llamawire.cli.bench.exchange import BenchError, Exchange, Message, Request, ServerTimes
+from llamawire.cli.connection import Connection
 from llamawire.v1.generation_pb2 import Format, GenerateRequest, GenerateResponse
 from llamawire.v1.generation_service_pb2_grpc import GenerationServiceStub
 from llamawire.v1.model_service_pb2 import UnloadRequest
@@ -24,10 +24,10 @@ Reply = tuple[float, GenerateResponse]
 class GrpcClient:
     """One model of a server; all requests share a channel."""
 
-    def __init__(self, address: str, model: str) -> None:
+    def __init__(self, connection: Connection, model: str) -> None:
         self._model = model
-        options = [("grpc.enable_http_proxy", int(not is_loopback(address)))]
-        self._channel = grpc.aio.insecure_channel(address, options=options)
+        self._metadata = connection.credentials.metadata
+        self._channel = connection.aio_channel()
         self._generation = GenerationServiceStub(self._channel)
         self._models = ModelServiceStub(self._channel)
 
@@ -49,11 +49,11 @@ class GrpcClient:
         if request.json_schema:
             message.format.CopyFrom(Format(json_schema=request.json_schema))
         started_s = time.perf_counter()
-        return GrpcCall(self._generation.Generate(message), started_s)
+        return GrpcCall(self._generation.Generate(message, metadata=self._metadata), started_s)
 
     async def unload(self) -> None:
         try:
-            await self._models.Unload(UnloadRequest(model=self._model))
+            await self._models.Unload(UnloadRequest(model=self._model), metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise BenchError(f"the server answered: {error.details()}") from error
 

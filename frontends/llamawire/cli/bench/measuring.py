@@ -13,7 +13,6 @@ from typing import Any
 
 from rich.console import Console
 
-from llamawire.cli.address import server_address
 from llamawire.cli.bench.comparison import (
     Comparison,
     compare,
@@ -26,6 +25,7 @@ from llamawire.cli.bench.scenario import Sizes
 from llamawire.cli.bench.scenarios import SCENARIOS, scenario_named
 from llamawire.cli.bench.target import Target
 from llamawire.cli.bench.trial import Trial, enter, run_trial
+from llamawire.cli.connection import Connection
 from llamawire.cli.errors import CliError
 from llamawire.cli.terminal import Terminal
 
@@ -40,12 +40,14 @@ def print_scenarios(terminal: Terminal) -> None:
     terminal.print("".join(f"{one.name:<18}{one.help}\n" for one in SCENARIOS), end="")
 
 
-async def measure(arguments: argparse.Namespace, terminal: Terminal) -> None:
+async def measure(
+    arguments: argparse.Namespace, connection: Connection, terminal: Terminal
+) -> None:
     if not arguments.words:
         raise CliError("bench needs a MODEL; --list lists the scenarios")
     model, *names = arguments.words
     scenarios = [scenario_named(name) for name in names] or list(SCENARIOS)
-    targets = read_targets(arguments, model, terminal)
+    targets = read_targets(arguments, model, connection)
     earlier = read_earlier(Path(arguments.baseline)) if arguments.baseline else {}
     if arguments.plots:
         from llamawire.cli.bench.plots import check_matplotlib
@@ -76,9 +78,9 @@ async def measure(arguments: argparse.Namespace, terminal: Terminal) -> None:
     judge(arguments.gate, trials, comparisons)
 
 
-def read_targets(arguments: argparse.Namespace, model: str, terminal: Terminal) -> list[Target]:
-    given = arguments.target or [f"grpc:{server_address(arguments.host, terminal.environ)}"]
-    targets = [Target.parse(text, model) for text in given]
+def read_targets(arguments: argparse.Namespace, model: str, connection: Connection) -> list[Target]:
+    given = arguments.target or [f"grpc:{connection.url}"]
+    targets = [Target.parse(text, model, connection.credentials) for text in given]
     if len({target.name for target in targets}) < len(targets):
         raise CliError("two targets have the same name; --target NAME=… gives them others")
     if arguments.gate is not None and len(targets) == 1 and not arguments.baseline:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from llamawire.cli.address import server_address
 from llamawire.cli.bench.exchange import Client
 from llamawire.cli.bench.grpc_api import GrpcClient
 from llamawire.cli.bench.ollama import OllamaClient
 from llamawire.cli.bench.openai import OpenAiClient
+from llamawire.cli.connection import ANONYMOUS, Connection, Credentials
 from llamawire.cli.errors import CliError
 
 __all__ = ["Target"]
@@ -25,9 +25,11 @@ class Target:
     protocol: str
     address: str
     model: str
+    credentials: Credentials = ANONYMOUS
+    """For llamawire's own protocol; other servers are not shown our key."""
 
     @classmethod
-    def parse(cls, text: str, model: str) -> Target:
+    def parse(cls, text: str, model: str, credentials: Credentials = ANONYMOUS) -> Target:
         """`model` is for targets that name none. Raises CliError."""
         match = _FORM.fullmatch(text)
         if match is None:
@@ -37,15 +39,16 @@ class Target:
             )
         name, protocol, address, own_model = match.groups()
         if protocol == "grpc":
-            address = server_address(address, {})
+            address = Connection.to(address, {}, credentials).url
         elif not address.startswith(("http://", "https://")):
             raise CliError(f"--target {text!r}: the address of {protocol} is an http:// URL")
-        return cls(name or protocol, protocol, address, own_model or model)
+        return cls(name or protocol, protocol, address, own_model or model, credentials)
 
     def client(self) -> Client:
         """To be made in the event loop that will use it."""
         if self.protocol == "grpc":
-            return GrpcClient(self.address, self.model)
+            connection = Connection.to(self.address, {}, self.credentials)
+            return GrpcClient(connection, self.model)
         if self.protocol == "ollama":
             return OllamaClient(self.address, self.model)
         return OpenAiClient(self.address, self.model)

@@ -7,26 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
-from grpc_status import rpc_status
 
 from llamawire.engine.errors import QueueFull
-from llamawire.engine.rpc.status import rich_status
+from llamawire.engine.rpc.refusal import Handler, refusing
 
 __all__ = ["CallLimit"]
 
 HEALTH = "/grpc.health.v1.Health/"
-
-MAKERS: dict[tuple[bool, bool], Any] = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, False): grpc.stream_unary_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
-}
-
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class CallLimit(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -45,7 +35,7 @@ class CallLimit(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if handler is None or handler_call_details.method.startswith(HEALTH):
             return handler
         if self._calls >= self._calls_max:
-            return self._refusing(handler)
+            return refusing(QueueFull(self._calls_max, "LLAMAWIRE_GRPC_STREAMS"))
         # A call is one task, this one.
         task = asyncio.current_task()
         assert task is not None
@@ -55,16 +45,3 @@ class CallLimit(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _leave(self, task: asyncio.Task[Any]) -> None:
         self._calls -= 1
-
-    def _refusing(self, handler: Any) -> Handler:
-        """A handler of the same kind that says no."""
-        status = rpc_status.to_status(
-            rich_status(QueueFull(self._calls_max, "LLAMAWIRE_GRPC_STREAMS"))
-        )
-
-        async def refuse(request: Any, context: Any) -> None:
-            await context.abort_with_status(status)
-
-        make = MAKERS[handler.request_streaming, handler.response_streaming]
-        refusing: Handler = make(refuse, handler.request_deserializer, handler.response_serializer)
-        return refusing

@@ -8,38 +8,45 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import grpc
 
+from llamawire.engine.rpc.guard import Guard
+
 __all__ = ["local_stub"]
 
 
-def local_stub(servicer: Any, service: Any) -> Any:
-    """What looks like a generated async stub over `servicer`.
+Metadata = Sequence[tuple[str, str]]
+
+
+def local_stub(servicer: Any, service: Any, guard: Guard | None = None) -> Any:
+    """What looks like a generated async stub over `servicer`, with `guard` before it.
 
     `service` is the service's descriptor, which says which methods stream. Requests and replies are
     handed over as they are, so neither side may change one afterwards.
     """
-    return SimpleNamespace(
-        **{
-            method.name: caller(getattr(servicer, method.name), method.server_streaming)
-            for method in service.methods
-        }
-    )
+    methods = {}
+    for method in service.methods:
+        handler = getattr(servicer, method.name)
+        if guard is not None:
+            path = f"/{service.full_name}/{method.name}"
+            handler = guard.behind(path, handler, streams=method.server_streaming)
+        methods[method.name] = caller(handler, method.server_streaming)
+    return SimpleNamespace(**methods)
 
 
 def caller(handler: Any, streams: bool) -> Any:
     if streams:
-        return lambda request, **_: LocalStream(handler, request)
+        return lambda request, metadata=(), **_: LocalStream(handler, request, metadata)
 
-    async def unary(request: Any, **_: Any) -> Any:
+    async def unary(request: Any, metadata: Metadata = (), **_: Any) -> Any:
         if isinstance(request, AsyncIterable):
             request = aiter(request)
         with aborts_as_errors():
-            return await handler(request, LocalContext())
+            return await handler(request, LocalContext(metadata))
 
     return unary
 
@@ -47,8 +54,8 @@ def caller(handler: Any, streams: bool) -> Any:
 class LocalStream:
     """A server stream: an async iterator that can be cancelled."""
 
-    def __init__(self, handler: Any, request: Any) -> None:
-        self._replies: AsyncIterator[Any] = handler(request, LocalContext())
+    def __init__(self, handler: Any, request: Any, metadata: Metadata) -> None:
+        self._replies: AsyncIterator[Any] = handler(request, LocalContext(metadata))
         self._reading: asyncio.Task[Any] | None = None
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -74,6 +81,9 @@ class LocalStream:
 class LocalContext:
     """The part of grpc.aio.ServicerContext that our servicers use."""
 
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+
     async def abort(self, code: grpc.StatusCode, details: str = "") -> NoReturn:
         raise LocalAbort(code, details, ())
 
@@ -83,8 +93,8 @@ class LocalContext:
     def time_remaining(self) -> float | None:
         return None
 
-    def invocation_metadata(self) -> tuple[()]:
-        return ()
+    def invocation_metadata(self) -> Metadata:
+        return self._metadata
 
 
 class LocalAbort(grpc.aio.AbortError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from ..errors import RestError
 from ..gojson import DecodeError, encode
@@ -10,7 +10,12 @@ from ..ndjson import JSON, JSON_UTF8
 
 __all__ = ["error_object", "error_response"]
 
-_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 
 
 def error_object(status: int, message: str) -> dict[str, object]:
@@ -25,7 +30,5 @@ def error_response(error: RestError | DecodeError) -> web.Response:
         body = encode(error_object(400, str(error)))
         return web.Response(body=body, status=400, headers={"Content-Type": JSON_UTF8})
     body = encode(error_object(error.status, error.text)) + b"\n"
-    response = web.Response(body=body, status=error.status, headers={"Content-Type": JSON})
-    if error.retry_after_s is not None:
-        response.headers[hdrs.RETRY_AFTER] = str(error.retry_after_s)
-    return response
+    headers = {"Content-Type": JSON, **error.headers}
+    return web.Response(body=body, status=error.status, headers=headers)
