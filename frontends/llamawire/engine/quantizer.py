@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from llamawire.engine.sandbox import Sandbox, worker_environment
 from llamawire.engine.store import CreateError
 
 __all__ = ["quantize"]
@@ -15,15 +17,21 @@ __all__ = ["quantize"]
 TENSOR = re.compile(r"\[ *(\d+)/ *(\d+)\]")
 
 
-def quantize(source: Path, target: Path, type_: str) -> Iterator[float]:
+def quantize(source: Path, target: Path, type_: str, *, sandbox: Sandbox) -> Iterator[float]:
     """Writes `target`; yields the share that is done, tensor by tensor.
 
     Leaving the iterator ends the process, and so does the end of this one, which holds the other
     end of its standard input. CreateError has llama.cpp's reason.
     """
-    command = [sys.executable, "-m", "llamawire.worker.quantize", str(source), str(target), type_]
+    target.touch()
+    module = "llamawire.worker.quantize"
+    command = [sys.executable, "-m", module, str(source), str(target), type_, *sandbox.arguments]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=worker_environment(os.environ),
     ) as process:
         assert process.stderr is not None
         last = ""

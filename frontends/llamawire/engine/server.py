@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.metadata
 import logging
 import os
@@ -21,6 +22,7 @@ from llamawire.engine.catalog import Catalog, ServedModel
 from llamawire.engine.completion import Completions
 from llamawire.engine.embeddings import Embeddings
 from llamawire.engine.metrics import Level, Metrics
+from llamawire.engine.quantizer import quantize
 from llamawire.engine.rpc.embedding import EmbeddingServicer
 from llamawire.engine.rpc.generation import GenerationServicer
 from llamawire.engine.rpc.guard import Guard, KeyCheck
@@ -31,6 +33,7 @@ from llamawire.engine.rpc.models import ModelServicer
 from llamawire.engine.rpc.readable import ReadableRequests
 from llamawire.engine.rpc.server import ServerServicer
 from llamawire.engine.runner import Keeper, LoadSettings, Runner
+from llamawire.engine.sandbox import Sandbox
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.settings import Settings
 from llamawire.engine.store import BoxModel, Library, ModelName, StoreError
@@ -83,7 +86,8 @@ class Server:
         self._library = open_library(settings)
         version = importlib.metadata.version("llamawire")
         self._registry = Registry(self._library, registry_settings(settings, version))
-        self._pool = WorkerPool(settings.spare_workers)
+        sandbox = Sandbox(settings.sandbox, settings.worker_memory_bytes)
+        self._pool = WorkerPool(settings.spare_workers, sandbox)
         self._build_id = build_id()
         catalog = Catalog(self._library)
         self._scheduler = Scheduler(
@@ -107,6 +111,7 @@ class Server:
             self._scheduler,
             completions,
             self._on_models_change,
+            functools.partial(quantize, sandbox=sandbox),
         )
         self._server = ServerServicer(version, self._metrics)
         self._guard = open_guard(settings)

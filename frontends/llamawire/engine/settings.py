@@ -15,6 +15,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from llamawire.engine.sandbox import SANDBOX_MODES
+
 __all__ = ["Settings", "parse_duration_s"]
 
 log = logging.getLogger(__name__)
@@ -84,6 +86,12 @@ class Settings:
     """LLAMAWIRE_DRAIN_TIMEOUT: how long running requests may go on after SIGTERM."""
     spare_workers: int = 1
     """LLAMAWIRE_SPARE_WORKERS: worker processes kept ready without a model."""
+    sandbox: str = "auto"
+    """LLAMAWIRE_SANDBOX: `auto` shuts workers in as far as the kernel can, `require` starts none
+    that is not shut in wholly, `off` leaves them be."""
+    worker_memory_bytes: int = 0
+    """LLAMAWIRE_WORKER_MEMORY_BYTES: most that a worker may allocate, mapped weights aside; 0 for
+    the machine's memory, or no bound beside a GPU."""
     registry_mirrors: tuple[str, ...] = ()
     """LLAMAWIRE_REGISTRY_MIRROR: asked before a model's own registry when pulling. A list of
     `[HOST=]http(s)://[USER:PASSWORD@]MIRROR`; without HOST it is a mirror of registry.ollama.ai."""
@@ -180,6 +188,12 @@ def parse_path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def parse_sandbox(text: str) -> str:
+    if text not in SANDBOX_MODES:
+        raise ValueError(f"not one of {', '.join(SANDBOX_MODES)}")
+    return text
+
+
 def parse_mirrors(text: str) -> tuple[str, ...]:
     mirrors = parse_list(text)
     if not all(re.fullmatch(r"([^/=]+=)?https?://[^/].*", mirror) for mirror in mirrors):
@@ -214,6 +228,8 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "read_ahead_tokens": (ours("READ_AHEAD"), at_least_one),
     "drain_timeout_s": (ours("DRAIN_TIMEOUT"), parse_duration_s),
     "spare_workers": (ours("SPARE_WORKERS"), parse_count),
+    "sandbox": (ours("SANDBOX"), parse_sandbox),
+    "worker_memory_bytes": (ours("WORKER_MEMORY_BYTES"), parse_count),
     "registry_mirrors": (ours("REGISTRY_MIRROR"), parse_mirrors),
     "registry_token_hosts": (ours("REGISTRY_TOKEN_HOSTS"), parse_list),
     "registry_key": (ours("REGISTRY_KEY"), parse_path),

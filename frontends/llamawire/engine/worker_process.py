@@ -19,6 +19,7 @@ from pathlib import Path
 
 import grpc
 
+from llamawire.engine.sandbox import Sandbox, worker_environment
 from llamawire.session.v1 import worker_service_pb2_grpc as pb_grpc
 
 __all__ = ["WorkerDied", "WorkerPool", "WorkerProcess"]
@@ -109,7 +110,7 @@ class WorkerProcess:
         self._stderr.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._stderr
-        self.socket.unlink(missing_ok=True)
+        shutil.rmtree(self.socket.parent, ignore_errors=True)
 
     def kill(self, because: str = "") -> None:
         """Ends it at once, stopped or not; the epitaph will tell the reason."""
@@ -135,7 +136,8 @@ class WorkerPool:
     """Starts workers, and keeps `spare_count` of them ready, so that a cold load pays for the
     model only."""
 
-    def __init__(self, spare_count: int) -> None:
+    def __init__(self, spare_count: int, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
         self._folder = Path(runtime_folder())
         self._numbers = itertools.count()
         self._spare_count = spare_count
@@ -182,8 +184,12 @@ class WorkerPool:
                 return
 
     async def _start(self, numa: bool) -> WorkerProcess:
-        socket = self._folder / f"{next(self._numbers)}.sock"
+        # A folder of its own, since it is the one in which the worker may make a socket.
+        folder = self._folder / str(next(self._numbers))
+        folder.mkdir(mode=0o700)
+        socket = folder / "worker.sock"
         arguments = [sys.executable, "-m", "llamawire.worker", "--socket", str(socket)]
+        arguments += self._sandbox.arguments
         if numa:
             arguments.append("--numa")
         process = await asyncio.create_subprocess_exec(
@@ -192,6 +198,7 @@ class WorkerPool:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             limit=LINE_BYTES_MAX,
+            env=worker_environment(os.environ),
             # Ctrl-C in a terminal is for the daemon, which then ends its workers in order.
             start_new_session=True,
         )

@@ -2,7 +2,7 @@
 
 llama.cpp cannot be asked to stop, so whoever wants it to ends this process, or closes its standard
 input. Its log goes to standard error: a line a tensor, `[done/all] …`; the last line of one that
-failed is the reason.
+failed is the reason. OUTPUT has to exist: the process may write nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
+from llamawire.worker import sandbox
 from llamawire.worker.parent import end_with_input, end_with_parent
 
 __all__ = ["main"]
@@ -21,8 +23,11 @@ def main() -> int:
     parser.add_argument("input")
     parser.add_argument("output")
     parser.add_argument("type")
+    sandbox.add_arguments(parser)
     arguments = parser.parse_args()
     end_with_parent()
+    sandbox.enter_as_told(arguments, written=[Path(arguments.output)])
+    # Not above: these start threads, which have to be born in the sandbox.
     end_with_input()
     os.environ["LLAMAWIRE_NATIVE_LOG"] = "info"
     from llamawire import native

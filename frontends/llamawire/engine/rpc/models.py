@@ -11,7 +11,6 @@ import grpc
 
 from llamawire.engine.catalog import Catalog
 from llamawire.engine.completion import Completions
-from llamawire.engine.quantizer import quantize
 from llamawire.engine.rpc.convert import (
     given_options,
     keep_alive_s,
@@ -28,6 +27,7 @@ from llamawire.engine.store import (
     Message,
     ModelName,
     Progress,
+    Quantize,
     create,
 )
 from llamawire.engine.store.registry import Credentials, Registry
@@ -52,6 +52,7 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         scheduler: Scheduler,
         completions: Completions,
         on_change: Callable[[], Awaitable[None]],
+        quantize: Quantize,
     ) -> None:
         self._library = library
         self._registry = registry
@@ -59,6 +60,7 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         self._scheduler = scheduler
         self._completions = completions
         self._on_change = on_change
+        self._quantize = quantize
 
     async def ListModels(
         self, request: pb.ListModelsRequest, context: Context
@@ -81,7 +83,7 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
                 async with aclosing(self._registry.pull_base(wanted)) as pulling:
                     async for progress in pulling:
                         yield pb.CreateModelResponse(**progress_fields(progress))
-            steps = create(self._library, wanted, check_template, detect_template, quantize)
+            steps = create(self._library, wanted, check_template, detect_template, self._quantize)
             async for progress in in_thread(steps):
                 yield pb.CreateModelResponse(**progress_fields(progress))
             await self._on_change()

@@ -9,6 +9,7 @@ from llamawire.engine.store.box import BoxModel
 from llamawire.engine.store.capabilities import TemplateCapabilities, TemplateChoice
 from llamawire.engine.store.chat_template import ChatTemplate, DetectTemplate, NamedTemplate
 from llamawire.engine.store.create import CheckTemplate, create
+from llamawire.engine.store.create_quantize import Quantize
 from llamawire.engine.store.create_request import CreateRequest, Progress
 from llamawire.engine.store.errors import (
     BlobNotFound,
@@ -72,6 +73,7 @@ __all__ = [
     "ModelNotFound",
     "NamedTemplate",
     "Progress",
+    "Quantize",
     "Scalar",
     "ShownModel",
     "SourceName",
