@@ -67,7 +67,9 @@ class Daemon:
     def _ports(self) -> tuple[int, int]:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
-            found = re.search(r"REST on http://\S+:(\d+), gRPC on \S+:(\d+)", self.log.read_text())
+            found = re.search(
+                r"REST on https?://\S+:(\d+), gRPC on \S+:(\d+)", self.log.read_text()
+            )
             if found:
                 return int(found[1]), int(found[2])
             time.sleep(0.02)

@@ -52,6 +52,11 @@ class Failure:
 
     def text(self, address: str) -> str:
         """The sentence for the user."""
+        if self.is_unreachable and address.startswith("https://"):
+            return (
+                f"no safe connection to a llamawire server at {address} "
+                f"(--cacert, --client-cert): {self.message}"
+            )
         if self.is_unreachable:
             return (
                 f"could not connect to llamawire server at {address}, "

@@ -39,16 +39,22 @@ from llamawire.engine.settings import Settings
 from llamawire.engine.store import BoxModel, Library, ModelName, StoreError
 from llamawire.engine.store.registry import Registry, RegistrySettings, TransferLimits
 from llamawire.engine.templates import template_capabilities
+from llamawire.engine.tls import grpc_credentials
 from llamawire.engine.worker_process import WorkerPool
 from llamawire.rest import (
+    ANONYMOUS,
+    PLAINTEXT,
     Address,
     ListenError,
     RestSettings,
     Serving,
     Stubs,
+    TlsFiles,
+    check_exposure,
     create_app,
     parse_address,
     serve_app,
+    server_context,
 )
 from llamawire.v1 import (
     embedding_service_pb2,
@@ -115,6 +121,7 @@ class Server:
         )
         self._server = ServerServicer(version, self._metrics)
         self._guard = open_guard(settings)
+        self._tls = TlsFiles.of(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
         self._grpc: grpc.aio.Server | None = None
         self._grpc_address = Address("", 0)
         self._rest: Serving | None = None
@@ -122,6 +129,7 @@ class Server:
 
     async def start(self) -> None:
         """Listens on both addresses; ListenError says what is in the way."""
+        self._check_exposure()
         self._pool.prepare()
         await asyncio.to_thread(self._library.remove_abandoned)
         await asyncio.to_thread(self._library.rename_old_blobs)
@@ -132,7 +140,8 @@ class Server:
         await self._start_rest()
         assert self._rest is not None
         rest_address = Address(self._rest.host, self._rest.port)
-        log.info("REST on http://%s, gRPC on %s", rest_address, self._grpc_address)
+        scheme = "https" if self._tls else "http"
+        log.info("REST on %s://%s, gRPC on %s", scheme, rest_address, self._grpc_address)
 
     async def stop(self) -> None:
         """Refuses new requests, lets running ones end within the drain's time, then ends them."""
@@ -181,6 +190,14 @@ class Server:
             for each in self._scheduler.loaded()
         ]
 
+    def _check_exposure(self) -> None:
+        asks = self._guard is not None or (self._tls and self._tls.client_ca)
+        missing = [what for what, there in ((ANONYMOUS, asks), (PLAINTEXT, self._tls)) if not there]
+        allowed = self.settings.insecure
+        rest, grpc_ = self.settings.rest_address, self.settings.grpc_address
+        check_exposure("REST", parse_address(rest), missing, allowed)
+        check_exposure("gRPC", parse_address(grpc_, GRPC_PORT), missing, allowed)
+
     async def _start_grpc(self) -> None:
         guards = [CallLimit(self.settings.grpc_streams_max), ReadableRequests()]
         server = grpc.aio.server(
@@ -199,7 +216,11 @@ class Server:
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
         address = parse_address(self.settings.grpc_address, GRPC_PORT)
         try:
-            port = server.add_insecure_port(str(replace(address, host=address.host or "::")))
+            place = str(replace(address, host=address.host or "::"))
+            if self._tls is None:
+                port = server.add_insecure_port(place)
+            else:
+                port = server.add_secure_port(place, grpc_credentials(self._tls))
         except RuntimeError as error:
             raise ListenError(f"gRPC cannot listen on {address} (LLAMAWIRE_GRPC)") from error
         self._grpc_address = replace(address, port=port)
@@ -224,7 +245,8 @@ class Server:
                 shutdown_timeout_s=LAST_WORDS_S,
             ),
         )
-        self._rest = await serve_app(app, address.host, address.port)
+        context = server_context(self._tls) if self._tls else None
+        self._rest = await serve_app(app, address.host, address.port, context)
 
     async def _on_models_change(self) -> None:
         models = await asyncio.to_thread(self._library.list)

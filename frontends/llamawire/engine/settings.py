@@ -38,6 +38,15 @@ class Settings:
     api_key_file: Path | None = None
     """LLAMAWIRE_API_KEY_FILE: whoever calls needs a key of this file (`llamawire keys`); absent
     asks for none."""
+    tls_cert: str = ""
+    """LLAMAWIRE_TLS_CERT: the certificate and those above it, PEM; both doors then speak TLS."""
+    tls_key: str = ""
+    """LLAMAWIRE_TLS_KEY: its key, PEM."""
+    tls_client_ca: str = ""
+    """LLAMAWIRE_TLS_CLIENT_CA: only clients with a certificate of these are let in, PEM."""
+    insecure: tuple[str, ...] = ()
+    """LLAMAWIRE_INSECURE: what may be missing on an address that others can reach: `anonymous`
+    (nobody is asked who he is), `plaintext` (nothing is encrypted)."""
     origins: tuple[str, ...] = ()
     """LLAMAWIRE_ORIGINS, OLLAMA_ORIGINS: web origins allowed besides the local ones."""
     keep_alive_s: float = 300.0
@@ -206,6 +215,10 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "grpc_address": (ours("GRPC"), str),
     "models": (both("MODELS"), parse_path),
     "api_key_file": (ours("API_KEY_FILE"), parse_path),
+    "tls_cert": (ours("TLS_CERT"), str),
+    "tls_key": (ours("TLS_KEY"), str),
+    "tls_client_ca": (ours("TLS_CLIENT_CA"), str),
+    "insecure": (ours("INSECURE"), parse_list),
     "origins": (both("ORIGINS"), parse_list),
     "keep_alive_s": (both("KEEP_ALIVE"), parse_duration_s),
     "load_timeout_s": (both("LOAD_TIMEOUT"), timeout_s),

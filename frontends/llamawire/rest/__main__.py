@@ -11,18 +11,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-import grpc.aio
-
 from .address import Address, parse_address
 from .app import create_app
 from .cors import parse_origins
+from .engine_channel import check_engine_asks, engine_channel
+from .exposure import ANONYMOUS, PLAINTEXT, check_exposure, reaches_others
 from .serving import ListenError, serve_app
 from .settings import RestSettings
 from .stubs import from_channel
+from .tls import TlsFiles, server_context
 
 DEFAULT_ENGINE = "127.0.0.1:11435"
-# Images travel in one message.
-MESSAGE_BYTES_MAX = 64 << 20
 
 
 def variable(environ: Mapping[str, str], name: str) -> str:
@@ -35,7 +34,7 @@ def parse_arguments(argv: Sequence[str], environ: Mapping[str, str]) -> argparse
     parser = argparse.ArgumentParser(prog="llamawire rest", description=__doc__)
     parser.add_argument(
         "--engine",
-        metavar="HOST:PORT",
+        metavar="[https://]HOST:PORT",
         default=environ.get("LLAMAWIRE_GRPC") or DEFAULT_ENGINE,
         help="where llamawire's gRPC API listens (LLAMAWIRE_GRPC, default %(default)s)",
     )
@@ -48,16 +47,23 @@ def parse_arguments(argv: Sequence[str], environ: Mapping[str, str]) -> argparse
     return parser.parse_args(argv)
 
 
-async def run(engine: str, listen: Address, settings: RestSettings) -> None:
+async def run(
+    engine: str,
+    listen: Address,
+    settings: RestSettings,
+    environ: Mapping[str, str],
+) -> None:
     """Serves until SIGTERM or SIGINT."""
-    options = (
-        ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-        ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-        ("grpc.keepalive_time_ms", 60_000),
-    )
-    async with grpc.aio.insecure_channel(engine, options=options) as channel:
+    tls = TlsFiles.of(*(variable(environ, f"TLS_{name}") for name in ("CERT", "KEY", "CLIENT_CA")))
+    allowed = variable(environ, "INSECURE").replace(" ", "").split(",")
+    check_exposure("REST", listen, () if tls else (PLAINTEXT,), allowed)
+    async with engine_channel(engine, environ) as channel:
+        asks_by_itself = tls is not None and tls.client_ca is not None
+        if not asks_by_itself and ANONYMOUS not in allowed and reaches_others(listen.host):
+            await check_engine_asks(channel, engine)
         app = create_app(from_channel(channel), settings)
-        serving = await serve_app(app, listen.host, listen.port)
+        context = server_context(tls) if tls else None
+        serving = await serve_app(app, listen.host, listen.port, context)
         print(f"llamawire rest listens on {Address(serving.host, serving.port)}", flush=True)
         try:
             await _stop_signal()
@@ -80,7 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING)
     settings = RestSettings(origins=parse_origins(variable(os.environ, "ORIGINS")))
     try:
-        asyncio.run(run(arguments.engine, parse_address(arguments.listen), settings))
+        listen = parse_address(arguments.listen)
+        asyncio.run(run(arguments.engine, listen, settings, os.environ))
     except (ListenError, ValueError) as error:
         print(f"llamawire rest: {error}", file=sys.stderr)
         return 1

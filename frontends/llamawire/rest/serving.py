@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ssl
 
 from aiohttp import web
 
@@ -33,8 +34,11 @@ class Serving:
         await self._runner.cleanup()
 
 
-async def serve_app(app: web.Application, host: str, port: int) -> Serving:
-    """Listens on `host` (empty: every interface) and `port` (0: any). Raises ListenError."""
+async def serve_app(
+    app: web.Application, host: str, port: int, context: ssl.SSLContext | None = None
+) -> Serving:
+    """Listens on `host` (empty: every interface) and `port` (0: any), with TLS if there is a
+    `context`. Raises ListenError."""
     settings = app[SETTINGS]
     runner = web.AppRunner(
         app,
@@ -48,7 +52,7 @@ async def serve_app(app: web.Application, host: str, port: int) -> Serving:
         keepalive_timeout=settings.idle_timeout_s,
     )
     await runner.setup()
-    site = web.TCPSite(runner, host or None, port, backlog=settings.backlog)
+    site = web.TCPSite(runner, host or None, port, backlog=settings.backlog, ssl_context=context)
     try:
         await site.start()
     except OSError as error:
