@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ import openai
 import pytest
 
 from e2e.daemon import Answer, Daemon
-from llamawire.engine.access import KeyFile, new_key
+from llamawire.engine.access import Key, KeyFile, new_key
 from llamawire.v1 import generation_pb2
 
 START = {"model": "tiny", "prompt": "hi", "stream": False, "options": {"num_predict": 2}}
@@ -131,3 +133,29 @@ def test_a_key_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     )  # fmt: skip
     assert result.returncode == 1
     assert "key file" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/api/tags", "//api/tags", "/api/../api/tags", "/%61pi/tags", "/healthz/../api/tags",
+     "/api/tags?x=/healthz", "/healthz%2f..%2fapi/tags", "http://127.0.0.1/api/tags",
+     "/v1/models", "/v1/models/tiny", "/api/version"],
+)  # fmt: skip
+def test_cve_2026_48746_no_spelling_of_a_path_does_without_a_key(
+    locked: Locked, target: str
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", locked.daemon.rest_port, timeout=30)
+    for headers in ({}, {"X-Forwarded-Prefix": "/healthz", "X-Original-URL": "/healthz"}):
+        connection.request("GET", target, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status in (301, 307, 401, 404)
+        assert b"tiny:latest" not in body
+    connection.close()
+
+
+def test_cve_2025_59425_a_key_is_compared_in_constant_time() -> None:
+    """Not by a clock, which a test cannot trust: by the one place where it is done."""
+    source = inspect.getsource(Key.is_for)
+    assert "hmac.compare_digest" in source
+    assert "==" not in source

@@ -323,3 +323,65 @@ def test_cve_2025_0312_a_key_of_another_type_is_no_null(
         if key == "tokenizer.ggml.tokens" and value == []:
             continue  # An empty list has no kind that could be wrong.
         assert refused(library, make, path)
+
+
+def test_cve_2024_21802_a_tensor_has_four_dimensions_at_most(
+    library: Library, make: Make, tmp_path: Path
+) -> None:
+    head = struct.pack("<4sIQQ", b"GGUF", 3, 1, 0) + struct.pack("<Q3s", 3, b"abc")
+    for dimensions in (0, 5, 1 << 16, (1 << 32) - 1):
+        path = tmp_path / "f"
+        path.write_bytes(head + struct.pack("<I", dimensions) + bytes(200))
+        assert refused(library, make, path)
+
+
+@pytest.mark.parametrize("kind", [*range(13), 13, 1 << 31])
+def test_cve_2024_21825_the_length_of_an_array_does_not_make_memory(
+    library: Library, make: Make, tmp_path: Path, kind: int
+) -> None:
+    """As with CVE-2024-21836 and CVE-2024-23605 (counts) and CVE-2024-23496 (strings), which are
+    those of CVE-2025-0315 and CVE-2025-66960 above."""
+    head = struct.pack("<4sIQQ", b"GGUF", 3, 0, 1) + struct.pack("<Q1s", 1, b"a")
+    for length in (1 << 31, 1 << 60, (1 << 64) - 1, (1 << 61) + 1):
+        path = tmp_path / "f"
+        path.write_bytes(head + struct.pack("<IIQ", 9, kind, length) + bytes(200))
+        assert refused(library, make, path)
+
+
+def test_cve_2025_53630_cve_2026_27940_and_cve_2026_33298_sizes_do_not_wrap(
+    library: Library, make: Make, tmp_path: Path
+) -> None:
+    """Neither one tensor's size, nor the padding, nor the sum of several."""
+    i8 = 24
+    for shapes in (
+        [(1 << 62, 4)], [((1 << 64) // 4 - 1, 1)], [(1 << 32, 1 << 32)], [((1 << 63) - 1, 1)] * 2,
+        [((1 << 63) - 64, 1), ((1 << 63) - 64, 1)], [(1 << 63, 1)] * 2,
+    ):  # fmt: skip
+        text = struct.pack("<4sIQQ", b"GGUF", 3, len(shapes), 0)
+        offset = 0
+        for number, (columns, rows) in enumerate(shapes):
+            name = f"t{number}".encode()
+            text += struct.pack("<Q", len(name)) + name
+            text += struct.pack("<IQQIQ", 2, columns, rows, i8, offset % (1 << 64))
+            offset += columns * rows
+        path = tmp_path / "f"
+        path.write_bytes(text + bytes(4096))
+        assert refused(library, make, path)
+
+
+def test_cve_2024_32878_no_cut_of_a_file_is_read_as_a_whole(
+    library: Library, make: Make, tmp_path: Path
+) -> None:
+    data = tiny_llama(tmp_path / "f").read_bytes()
+    for length in range(24, 4000, 97):
+        path = tmp_path / "cut"
+        path.write_bytes(data[:length])
+        assert refused(library, make, path)
+
+
+def test_cve_2026_5530_a_name_is_no_address() -> None:
+    """A host in a name is asked as a registry: whoever may pull may choose one, which is what the
+    scope `models` of API keys is for. Anything else of an address makes no name."""
+    for name in ("http://169.254.169.254/a/latest/meta-data", "h/n/m?x=1", "h/n/m#x", "u@h/n/m"):
+        with pytest.raises(InvalidName):
+            ModelName.parse(name)
