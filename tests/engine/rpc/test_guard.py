@@ -44,11 +44,13 @@ class Servicer(
 
     def __init__(self) -> None:
         self.left = asyncio.Event()
+        self.users: list[str] = []
 
     async def Generate(
         self, request: Request, context: Any
     ) -> AsyncIterator[generation_pb2.GenerateResponse]:
         reply = generation_pb2.GenerateResponse
+        self.users.append(request.user)
         try:
             yield reply(started=generation_pb2.Started(prompt_kept_count=10))
             yield reply(
@@ -177,6 +179,16 @@ async def test_a_list_of_models_hides_the_others(doors: Doors) -> None:
         CODE.PERMISSION_DENIED, "MODEL_NOT_ALLOWED", 0,
     )  # fmt: skip
     assert await doors.list() == ["tiny:latest"]
+
+
+async def test_users_are_users_of_their_key(doors: Doors) -> None:
+    """Who waits for a stream is next by how little its user has had."""
+    for name in ("one", "two"):
+        doors.add(name)
+        await doors.generate()
+    first, second = doors.servicer.users
+    assert first != second
+    assert {first, second} == {f"{key.id}/" for key in doors.file.read()[1:]}
 
 
 async def test_requests_over_the_rate_are_told_when_to_come_again(doors: Doors) -> None:

@@ -18,7 +18,12 @@ from llamawire.engine.access.key import ADMIN, GENERATE, METRICS, MODELS
 from llamawire.engine.errors import EngineError
 from llamawire.engine.rpc.refusal import Handler, refusing
 from llamawire.engine.rpc.status import failures_as_status
-from llamawire.v1 import generation_service_pb2, model_service_pb2
+from llamawire.v1 import (
+    chat_pb2,
+    generation_pb2,
+    generation_service_pb2,
+    model_service_pb2,
+)
 
 __all__ = ["OPEN", "SCOPES", "Guard", "KeyCheck"]
 
@@ -73,6 +78,7 @@ SPENDS_TOKENS = frozenset(
     (COMPUTES + "Generate", COMPUTES + "Chat", EMBEDS + "Embed", EMBEDS + "Rerank")
 )
 
+ASKS = (chat_pb2.ChatRequest, generation_pb2.GenerateRequest)
 LISTS = (model_service_pb2.ListModelsResponse, model_service_pb2.ListLoadedResponse)
 NAMES = ("model", "from", "source", "destination")
 """The fields of requests that name models."""
@@ -154,7 +160,7 @@ def with_caller(handler: Any, caller: Caller) -> Handler:
 
 def watched(behavior: Behavior, caller: Caller) -> Behavior:
     async def unary(request: Any, context: Any) -> Any:
-        await check_models(request, caller, context)
+        await admit(request, caller, context)
         reply = await behavior(request, context)
         caller.spend_tokens(getattr(reply, "prompt_count", 0))
         return visible(reply, caller)
@@ -164,7 +170,7 @@ def watched(behavior: Behavior, caller: Caller) -> Behavior:
 
 def watched_stream(behavior: Behavior, caller: Caller) -> Behavior:
     async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-        await check_models(request, caller, context)
+        await admit(request, caller, context)
         meter = Meter(caller)
         async with aclosing(behavior(request, context)) as replies:
             async for reply in replies:
@@ -174,10 +180,14 @@ def watched_stream(behavior: Behavior, caller: Caller) -> Behavior:
     return stream
 
 
-async def check_models(request: Any, caller: Caller, context: Any) -> None:
+async def admit(request: Any, caller: Caller, context: Any) -> None:
+    """Ends the call if it is for a model that the key may not use. Its user becomes one of the
+    key's, so that nobody gets another key's share by calling himself as its users are called."""
     async with failures_as_status(context):
         for name in model_names(request):
             caller.check_model(name)
+    if isinstance(request, ASKS):
+        request.user = f"{caller.key.id}/{request.user}"
 
 
 def model_names(request: Any) -> Iterator[str]:
