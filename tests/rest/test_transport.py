@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 
 import aiohttp
 import pytest
@@ -309,3 +310,14 @@ async def test_errors_without_details_fall_back_to_the_status(rest: Rest) -> Non
     rest.engine.failures["GetVersion"] = Failed(message="odd")
     reply = await rest.request("GET", "/api/version")
     assert (reply.status, reply.error) == (500, "odd")
+
+
+@pytest.mark.parametrize(
+    "request_", [b"\x16\x03\x01\x02\0\x01", b"GET", b"GET / HTTP/1.1\r\nA: \xff\0"]
+)
+async def test_broken_http_does_not_fill_the_log(
+    rest: Rest, caplog: pytest.LogCaptureFixture, request_: bytes
+) -> None:
+    reader, _ = await rest.send_raw(request_ + b"\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

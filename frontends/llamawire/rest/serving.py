@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import ssl
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .address import Address
 from .app import LISTENER, SETTINGS
@@ -14,8 +16,20 @@ from .host import is_loopback
 __all__ = ["ListenError", "Serving", "serve_app"]
 
 
+class ClientFaults(logging.Filter):
+    """Keeps a client's broken HTTP out of the log: strangers do not fill it with tracebacks. The
+    client is told in its answer."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
 class ListenError(Exception):
     """The address cannot be listened on; the message is for the person who chose it."""
+
+
+CLIENT_FAULTS = ClientFaults()
 
 
 class Serving:
@@ -51,6 +65,7 @@ async def serve_app(
         shutdown_timeout=settings.shutdown_timeout_s,
         keepalive_timeout=settings.idle_timeout_s,
     )
+    logging.getLogger("aiohttp.server").addFilter(CLIENT_FAULTS)
     await runner.setup()
     site = web.TCPSite(runner, host or None, port, backlog=settings.backlog, ssl_context=context)
     try:
