@@ -54,8 +54,10 @@ async def run(
     environ: Mapping[str, str],
 ) -> None:
     """Serves until SIGTERM or SIGINT."""
-    tls = TlsFiles.of(*(variable(environ, f"TLS_{name}") for name in ("CERT", "KEY", "CLIENT_CA")))
-    allowed = variable(environ, "INSECURE").replace(" ", "").split(",")
+    tls = TlsFiles.of(
+        *(environ.get(f"LLAMAWIRE_TLS_{name}", "").strip() for name in ("CERT", "KEY", "CLIENT_CA"))
+    )
+    allowed = environ.get("LLAMAWIRE_INSECURE", "").replace(" ", "").split(",")
     check_exposure("REST", listen, () if tls else (PLAINTEXT,), allowed)
     async with engine_channel(engine, environ) as channel:
         asks_by_itself = tls is not None and tls.client_ca is not None
