@@ -56,6 +56,7 @@ class Context {
 
     // ---- the batch: rows in rising order of streams ---------------------------------------------
     void begin_batch();
+    int32_t batch_size() const { return batch_size_; }
     // The entry's index, which `logits` takes.
     int32_t add(int32_t stream, Token token, int32_t position, bool wants_logits);
     // An entry that is given as an embedding, `width` numbers; a batch holds tokens or embeddings.

@@ -286,9 +286,20 @@ void Loop::begin(int32_t stream) {
 
 // ---- decode -----------------------------------------------------------------
 
+// One call for all rows that share one, and one for each that is isolated.
 void Loop::decode_rows() {
+    rows_.list_decoding(&isolated_streams_, true);
     rows_.list_decoding(&call_streams_);
-    if (call_streams_.empty()) return;
+    if (!call_streams_.empty()) decode_call();
+    for (int32_t stream : isolated_streams_) {
+        // A call before this one may have failed, and taken the row with it.
+        if (rows_.at(stream) == nullptr || !rows_.at(stream)->decodes()) continue;
+        call_streams_.assign(1, stream);
+        decode_call();
+    }
+}
+
+void Loop::decode_call() {
     for (int32_t stream : call_streams_) make_room(stream);
     gaps_.close(&call_streams_);
 
@@ -360,7 +371,11 @@ bool Loop::prefill_chunk(const Chunk& chunk) {
     }
     context_.wait();
     prefill_.computed(chunk, Clock::now() - start);
-    cache_.prefilled(chunk.stream, context, chunk.end, row.unit);
+    if (row.sequence.options().isolated && chunk.begin >= row.sequence.prompt_size()) {
+        cache_.decoded(chunk.stream, context[chunk.begin]);
+    } else {
+        cache_.prefilled(chunk.stream, context, chunk.end, row.unit);
+    }
     line_.served(row.sequence.options().user, chunk.end - chunk.begin);
     add_to(counters_.prefill_tokens, chunk.end - chunk.begin);
     if (chunk.end < size) return true;
@@ -407,15 +422,14 @@ Outcome Loop::call(CallKind kind) {
     return context_.decode(kind, thread_choice(kind));
 }
 
-// llama.cpp's flash attention shares one row's context out among the threads and adds up what they
+// llama.cpp's flash attention shares one token's context out among the threads and adds up what they
 // found, so there the text depends on their number.
 ThreadChoice Loop::thread_choice(CallKind kind) const {
-    if (kind == CallKind::kPrefill) {
-        return rows_.has_decoding() ? ThreadChoice::kFound : ThreadChoice::kProbe;
-    }
-    const bool is_alone = call_streams_.size() == 1;
-    const bool is_exact = is_alone && rows_.at(call_streams_[0])->sequence.options().reproducible;
-    return is_exact && info_.flash_attention ? ThreadChoice::kFixed : ThreadChoice::kProbe;
+    const Row& first = *rows_.at(call_streams_[0]);
+    const bool is_exact = context_.batch_size() == 1 && first.sequence.options().reproducible;
+    if (is_exact && info_.flash_attention) return ThreadChoice::kFixed;
+    const bool others_wait = kind == CallKind::kPrefill && rows_.has_decoding();
+    return others_wait ? ThreadChoice::kFound : ThreadChoice::kProbe;
 }
 
 void Loop::handle_failure(Outcome outcome) {

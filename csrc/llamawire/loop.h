@@ -5,8 +5,9 @@
 //   1. take commands: new jobs wait in line, cancelled ones leave, in whatever phase they are;
 //   2. admit: while a stream is free, the next in line (line.h) gets it, with what the cache holds
 //      of its prompt (prefill.h, prefix_cache.h);
-//   3. decode: one llama_decode for all rows that generate; their tokens are sampled side by side
-//      (sampling_pool.h); each becomes text and is checked against its row's limits;
+//   3. decode: one llama_decode for all rows that generate, and one for each that is isolated
+//      (options.h); the tokens of a call are sampled side by side (sampling_pool.h); each becomes
+//      text and is checked against its row's limits;
 //   4. prefill: chunks of the prompts until the budget is used up. While no row decodes there is no
 //      budget to keep, but the calls stay short so that commands are seen;
 //   5. publish: all events of the turn as one batch, one wake-up for those of a few milliseconds
@@ -135,6 +136,7 @@ class Loop {
     void begin(int32_t stream);
 
     void decode_rows();
+    void decode_call();
     void make_room(int32_t stream);
 
     void prefill_prompts();
@@ -176,6 +178,7 @@ class Loop {
     std::vector<Command> commands_;
     std::vector<Event> events_;
     std::vector<int32_t> call_streams_;  // whose rows are in the call, rising
+    std::vector<int32_t> isolated_streams_;
     std::vector<Output> outputs_;
     std::vector<Draw> draws_;  // one for each output
     std::vector<uint64_t> call_jobs_;

@@ -76,6 +76,7 @@ void JobOptions::check_and_resolve(const LoopOptions& loop) {
     require(bytes <= kStopBytesMax, "stop",
             "at most " + std::to_string(kStopBytesMax) + " bytes in all");
 
+    require(!isolated || !loop.kv_unified, "isolated", "false where kv_unified is on");
     require(top_logprobs >= -1 && top_logprobs <= kTopLogprobsMax, "top_logprobs",
             "-1 (none) or between 0 and " + std::to_string(kTopLogprobsMax));
 
@@ -86,6 +87,7 @@ void JobOptions::check_and_resolve(const LoopOptions& loop) {
     require(user.size() <= kCallerBytesMax, "user",
             "at most " + std::to_string(kCallerBytesMax) + " bytes");
 
+    reproducible = reproducible || isolated;
     if (num_ctx == 0) num_ctx = loop.num_ctx;
     num_batch = num_batch == 0 ? loop.num_batch : std::min(num_batch, loop.num_batch);
     if (sampling.repeat_last_n == -1) sampling.repeat_last_n = num_ctx;

@@ -90,6 +90,10 @@ struct JobOptions {
     // Take over only what a cold cache would have computed in the same way, so that the text does
     // not depend on what ran before (see prefix_cache.h). false reuses more.
     bool reproducible = true;
+    // Calls of its own for this job, of shapes that depend on nothing but its tokens, also when it
+    // goes on after a crash: the same text alone, in company, and in another process on the same
+    // machine, until the context is shifted. Implies `reproducible`; costs the sharing of calls.
+    bool isolated = false;
     int32_t priority = 0;  // among the jobs that wait, -10 to 10: higher ones go first (line.h)
     std::string user;      // whose job it is: users have equal shares (line.h); may be empty
     SamplingOptions sampling;

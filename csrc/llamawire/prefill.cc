@@ -154,12 +154,20 @@ Chunk Prefill::chunk(int32_t stream, nanoseconds left, bool rows_decode) const {
     const int32_t piece = is_cut_fine ? piece_of(row.unit) : row.unit;
     const int32_t wanted = std::clamp(fitting, piece, std::max(options.num_batch, piece));
     const std::vector<Token>& context = row.sequence.context();
-    const int32_t end = run_end(context, begin);
+    if (options.isolated && begin >= row.sequence.prompt_size()) return {stream, begin, begin + 1};
+    const int32_t end = std::min(run_end(context, begin), prompt_end(row));
     if (is_placeholder(context[begin]) && !row.sequence.image_at(begin).image->is_causal()) {
         return {stream, begin, end};
     }
     const bool is_behind_image = !row.sequence.images().empty() && begin % piece != 0;
     return {stream, begin, chunk_end(begin, end, piece, is_behind_image ? 0 : wanted)};
+}
+
+// What an isolated row has generated was computed token by token, and is so again.
+int32_t Prefill::prompt_end(const Row& row) {
+    const Sequence& sequence = row.sequence;
+    return sequence.options().isolated ? sequence.prompt_size()
+                                       : static_cast<int32_t>(sequence.context().size());
 }
 
 // Small pieces say little about the speed of large ones.

@@ -56,6 +56,7 @@ class Prefill {
     bool has_leader(const Row& row) const;
     void list_candidates();
     double remaining(const Row& row, int32_t begin) const;
+    static int32_t prompt_end(const Row& row);
     Chunk chunk(int32_t stream, std::chrono::nanoseconds left, bool rows_decode) const;
 
     Context& context_;

@@ -25,10 +25,12 @@ bool Rows::stand_still() const {
                        [](const auto& row) { return row == nullptr || row->paused; });
 }
 
-void Rows::list_decoding(std::vector<int32_t>* streams) const {
+void Rows::list_decoding(std::vector<int32_t>* streams, bool isolated) const {
     streams->clear();
     for (int32_t stream = 0; stream < size(); ++stream) {
-        if (at(stream) != nullptr && at(stream)->decodes()) streams->push_back(stream);
+        const Row* const row = at(stream);
+        if (row == nullptr || !row->decodes()) continue;
+        if (row->sequence.options().isolated == isolated) streams->push_back(stream);
     }
 }
 

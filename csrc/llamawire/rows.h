@@ -51,8 +51,9 @@ class Rows {
     bool has_decoding() const;
     // Neither decodes nor prefills.
     bool stand_still() const;
-    // The streams of the rows that decode, rising.
-    void list_decoding(std::vector<int32_t>* streams) const;
+    // The streams of the rows that decode, rising: those that share a call, or those that are
+    // isolated.
+    void list_decoding(std::vector<int32_t>* streams, bool isolated = false) const;
     // Of these, the one that came last.
     int32_t newest(const std::vector<int32_t>& streams) const;
 

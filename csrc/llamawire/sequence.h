@@ -75,6 +75,11 @@ class Sequence {
     // The one whose entries `index` of the context belongs to, which must be a placeholder.
     const ImageSpan& image_at(int32_t index) const;
     int64_t generated_count() const { return generated_count_; }
+    // How much of the context is prompt, as far as that can be told: all of one that was shifted.
+    int32_t prompt_size() const {
+        const auto size = static_cast<int32_t>(context_.size());
+        return shift_count_ > 0 ? size : size - static_cast<int32_t>(generated_count_);
+    }
     int64_t shift_count() const { return shift_count_; }
 
   private:

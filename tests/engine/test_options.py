@@ -1,4 +1,4 @@
-"""Precedence, types and ranges of the 21 options."""
+"""Precedence, types and ranges of the options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamawire.engine.errors import InvalidArgument
+from llamawire.engine.job import Job, Journal
 from llamawire.engine.options import TYPES, Options, resolve
+from llamawire.engine.session import job_message
 
 
 def resolved(
@@ -24,6 +26,20 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (options.temperature, options.top_k, options.top_p, options.min_p) == (0.8, 40, 0.9, 0.0)
     assert (options.repeat_last_n, options.repeat_penalty, options.num_predict) == (64, 1.0, -1)
     assert (options.num_keep, options.num_batch, options.num_ctx) == (4, 512, 4096)
+
+
+@pytest.mark.parametrize(
+    ("server", "request_", "wanted"),
+    [(False, {}, False), (True, {}, True), (True, {"reproducible": False}, False),
+     (False, {"reproducible": True}, True)],
+)  # fmt: skip
+def test_a_request_says_otherwise_than_the_server_whether_it_is_reproducible(
+    server: bool, request_: dict[str, object], wanted: bool
+) -> None:
+    options = resolve({}, request_, context_length=64, num_ctx_train=0, reproducible=server)
+    assert options.reproducible is wanted
+    message = job_message(1, Job("p", options, isolated=options.reproducible), Journal())
+    assert message.options.isolated is wanted
 
 
 def test_request_wins_over_model_and_model_over_default() -> None:

@@ -16,6 +16,11 @@ def test_ours_wins_over_the_twin() -> None:
     assert Settings.from_environment({"OLLAMA_NUM_PARALLEL": "2"}).num_parallel == 2
 
 
+def test_a_server_is_reproducible_if_it_is_asked_to_be() -> None:
+    assert not Settings.from_environment({}).reproducible
+    assert Settings.from_environment({"LLAMAWIRE_REPRODUCIBLE": "1"}).reproducible
+
+
 def test_blanks_and_quotes_are_trimmed() -> None:
     settings = Settings.from_environment({"OLLAMA_MODELS": ' "/srv/my models" '})
     assert settings.models == Path("/srv/my models")

@@ -208,13 +208,13 @@ async def test_raw_answers_ask_for_no_context(rest: Rest) -> None:
     assert not asked(rest).return_context
 
 
-async def test_the_options_of_the_api_document_are_all_passed_on(rest: Rest) -> None:
+async def test_the_options_of_the_api_document_and_ours_are_all_passed_on(rest: Rest) -> None:
     options = {
         "num_keep": 5, "seed": 42, "num_predict": 100, "top_k": 20, "top_p": 0.9, "min_p": 0.0,
         "typical_p": 0.7, "repeat_last_n": 33, "temperature": 0.8, "repeat_penalty": 1.2,
         "presence_penalty": 1.5, "frequency_penalty": 1.0, "penalize_newline": True,
         "stop": ["\n", "user:"], "numa": False, "num_ctx": 1024, "num_batch": 2, "num_gpu": 1,
-        "main_gpu": 0, "use_mmap": True, "num_thread": 8,
+        "main_gpu": 0, "use_mmap": True, "num_thread": 8, "reproducible": True,
     }  # fmt: skip
     reply = await rest.generate(prompt="p", stream=False, options=options)
     assert reply.status == 200

@@ -138,6 +138,7 @@ class Completions:
                 truncate=request.truncate,
                 shift=shifts(request, model),
                 reproducible=has_seed(model.parameters, request.options),
+                isolated=options.reproducible,
                 priority=request.priority,
                 user=request.user,
                 grammar=plan.grammar,
@@ -199,6 +200,7 @@ class Completions:
             num_ctx_train=model.num_ctx_train,
             embeds=model.embeds,
             sees=model.projector is not None,
+            reproducible=self._settings.reproducible,
         )
 
     async def _prompt(

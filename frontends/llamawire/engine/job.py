@@ -22,6 +22,8 @@ class Job:
     shift: bool = True
     reproducible: bool = False
     """The same text on a cold and on a warm cache; costs the reuse of generated tokens."""
+    isolated: bool = False
+    """The same text in any company and after a crash; costs the sharing of calls."""
     priority: int = 0
     user: str = ""
     """Whose job it is; users have equal shares."""

@@ -50,6 +50,7 @@ class Options:
     use_mmap: bool | None = None
     num_thread: int = 0
     numa: bool = False
+    reproducible: bool = False
 
 
 TYPES = {field.name: field.type for field in fields(Options)}
@@ -63,13 +64,14 @@ def resolve(
     num_ctx_train: int,
     embeds: bool = False,
     sees: bool = False,
+    reproducible: bool = False,
 ) -> Options:
     """The options a request runs with.
 
     `parameters` are the model's and may have any type; `request` holds only what the client gave.
     Unknown names and nulls are skipped. InvalidArgument names the option and what it must be.
     """
-    values: dict[str, object] = {}
+    values: dict[str, object] = {"reproducible": reproducible}
     for source in (parameters, request):
         for name, value in source.items():
             if name in TYPES and value is not None:

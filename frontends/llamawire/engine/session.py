@@ -36,6 +36,7 @@ def job_message(job_id: int, job: Job, journal: Journal) -> pb.Job:
             num_batch=options.num_batch,
             shift=job.shift,
             reproducible=job.reproducible,
+            isolated=job.isolated,
             priority=job.priority,
             user=job.user,
             grammar=job.grammar.text if job.grammar else "",

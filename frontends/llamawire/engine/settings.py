@@ -73,6 +73,9 @@ class Settings:
     """LLAMAWIRE_FLASH_ATTENTION: absent lets llama.cpp choose."""
     prefill_budget_ms: int = 50
     """LLAMAWIRE_PREFILL_BUDGET_MS: prefill between two decode steps of the others."""
+    reproducible: bool = False
+    """LLAMAWIRE_REPRODUCIBLE: a seed gives the same text on this machine in any company and after a
+    worker's crash, where a request does not say otherwise; rows share no calls. On CPUs only."""
     image_cache_bytes: int = 256 << 20
     """LLAMAWIRE_IMAGE_CACHE_BYTES: encoded images that a model keeps, so that one sent again is not
     computed again."""
@@ -231,6 +234,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Callable[[str], Any]]] = {
     "kv_cache_type": (both("KV_CACHE_TYPE"), str.lower),
     "flash_attention": (both("FLASH_ATTENTION"), parse_bool),
     "prefill_budget_ms": (ours("PREFILL_BUDGET_MS"), at_least_one),
+    "reproducible": (ours("REPRODUCIBLE"), parse_bool),
     "image_cache_bytes": (ours("IMAGE_CACHE_BYTES"), parse_count),
     "no_prune": (both("NOPRUNE"), parse_bool),
     "no_default_model": (ours("NO_DEFAULT_MODEL"), parse_bool),

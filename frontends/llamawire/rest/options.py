@@ -25,6 +25,7 @@ _FLOATS = frozenset(
     ("temperature", "top_p", "min_p", "typical_p", "repeat_penalty", "presence_penalty",
      "frequency_penalty")
 )  # fmt: skip
+_BOOLEANS = frozenset(("use_mmap", "reproducible"))
 # The API document has these two; newer servers ignore them, and so whatever stands there.
 _LENIENT_BOOLEANS = frozenset(("penalize_newline", "numa"))
 
@@ -59,10 +60,10 @@ def _set(options: options_pb2.Options, key: str, raw: bytes) -> str | None:
         if kind != "number":
             return _wrong(key, "float32")
         setattr(options, key, gojson.number(raw))
-    elif key == "use_mmap":
+    elif key in _BOOLEANS:
         if kind != "bool":
             return _wrong(key, "boolean")
-        options.use_mmap = gojson.boolean(raw)
+        setattr(options, key, gojson.boolean(raw))
     elif key in _LENIENT_BOOLEANS and kind == "bool":
         setattr(options, key, gojson.boolean(raw))
     elif key == "stop":

@@ -80,6 +80,7 @@ cdef extern from "llamawire/options.h" namespace "llamawire" nogil:
         cbool shift
         cbool cache_prompt
         cbool reproducible
+        cbool isolated
         int32_t priority
         string user
         SamplingOptions sampling

@@ -265,6 +265,7 @@ class Loop:
         top_logprobs: int = -1,
         cache_prompt: bool = True,
         reproducible: bool = True,
+        isolated: bool = False,
         priority: int = 0,
         user: str = "",
     ) -> None:
@@ -305,6 +306,10 @@ class Loop:
         reproducible: the prefix cache gives only what a cold one would have computed alike, bit for
         bit; with a seed, a job that runs alone then gives the same text whatever ran before. False
         also reuses tokens that were generated: the next turn of a chat starts sooner.
+
+        isolated: the job is computed by calls of its own, whose shapes depend on its tokens alone,
+        also when it goes on with `generated`: with a seed it gives the same text in any company and
+        in any process on this machine, until the context is shifted.
 
         priority (-10 to 10) and user (at most 256 bytes) decide who of those that wait is next:
         higher priority first, waiting counts; of one priority the user who has had fewest tokens.

@@ -428,6 +428,7 @@ cdef class Loop:
         top_logprobs=-1,
         cache_prompt=True,
         reproducible=True,
+        isolated=False,
         priority=0,
         user="",
     ):
@@ -447,6 +448,7 @@ cdef class Loop:
         options.shift = shift
         options.cache_prompt = cache_prompt
         options.reproducible = reproducible
+        options.isolated = isolated
         options.priority = int32(priority)
         options.user = utf8(user, "user")
         for string_ in stop:

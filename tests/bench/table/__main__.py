@@ -73,6 +73,10 @@ def run_row(row: Row) -> dict[str, Any]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ours = stack.enter_context(daemon(folder, model))
         targets = {"llamawire": f"ollama:{ours.url}"}
+        for name, setting in row.others:
+            (folder / name).mkdir()
+            other = stack.enter_context(daemon(folder / name, model, setting))
+            targets[name] = f"ollama:{other.url}"
         for name, flags in row.peers:
             port = stack.enter_context(llama_server(folder, model, flags))
             targets[name.replace(" ", "_")] = f"openai:http://127.0.0.1:{port}"

@@ -119,6 +119,8 @@ def rivals_of(
 
 
 def reached(line: Line, ours: float, ratio: float) -> str:
+    if not line.aim:
+        return ""
     if line.most is not None:
         good = ours <= line.most
     elif line.least is not None:
@@ -142,6 +144,8 @@ def commands_part(results: dict[str, dict[str, Any]]) -> str:
             continue
         lines.append(f"**{row.name}**\n")
         lines.append(f"    llamawire bench --make-model {row.shape} {row.shape}.gguf")
+        for _, setting in row.others:
+            lines.append(f"    {setting} {settings} llamawire serve")
         for _, flags in row.peers:
             lines.append(f"    {shlex.join(peer_command(f'{row.shape}.gguf', 'PORT', flags))}")
         lines.append(f"    {shown_command(results[row.name]['command'])}")

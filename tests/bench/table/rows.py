@@ -42,6 +42,8 @@ class Row:
     limit_s: int = 150
     batched: bool = False
     """llama-batched-bench runs beside it."""
+    others: tuple[tuple[str, str], ...] = ()
+    """Daemons of ours with one more setting, `NAME=VALUE`, and what they are called."""
 
 
 ROWS = (
@@ -61,6 +63,14 @@ ROWS = (
         "streams", "streams", SMALL,
         (Line("rate", "135M, 8 streams, tok/s in all (prompts included)", ">= 1.05 x",
               "208-241", ratio=1.05),),
+    ),
+    Row(
+        "reproducible", "streams", SMALL,
+        (Line("rate", "135M, 8 streams, tok/s in all, and in reproducible mode (for its cost)",
+              "", ""),),
+        peers=(),
+        others=(("reproducible", "LLAMAWIRE_REPRODUCIBLE=1"),),
+        rounds=5,
     ),
     Row(
         "intrusion", "intrusion", SMALL,

@@ -22,9 +22,9 @@ START_TIMEOUT_S = 60.0
 
 
 @contextlib.contextmanager
-def daemon(folder: Path, model: Path) -> Iterator[Daemon]:
-    """`llamawire serve` with the model `m`."""
-    running = Daemon(folder, **OURS)
+def daemon(folder: Path, model: Path, *settings: str) -> Iterator[Daemon]:
+    """`llamawire serve` with the model `m`; `settings` are `NAME=VALUE`."""
+    running = Daemon(folder, **OURS, **dict(each.split("=", 1) for each in settings))
     try:
         running.add_model("m", model)
         yield running
