@@ -10,9 +10,15 @@ import pytest
 from llamawire.engine.settings import VARIABLES
 
 ROOT = Path(__file__).parents[2]
+TEXTS = ("", ".md", ".yaml", ".yml", ".json", ".service")
 DOCUMENTS = [
     ROOT / "README.md",
-    *(path for folder in ("docs", "deploy") for path in sorted((ROOT / folder).rglob("*.*"))),
+    *(
+        path
+        for folder in ("docs", "deploy")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.is_file() and path.suffix in TEXTS
+    ),
 ]
 # Of the command line, the adapter, the build and the tests.
 OTHERS = {
