@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import openai
+import psutil
 import pytest
 
 from e2e.daemon import Answer, Daemon
@@ -79,6 +80,19 @@ def test_keys_open_every_door(locked: Locked) -> None:
         pytest.raises(openai.AuthenticationError),
     ):
         client.models.list()
+
+
+def test_a_strangers_message_is_not_received(locked: Locked) -> None:
+    """Three of 48 MiB each leave no trace in the daemon's memory."""
+    process = psutil.Process(locked.daemon.process.pid)
+    request = generation_pb2.GenerateRequest(model="tiny", prompt="x" * (48 << 20))
+    before = process.memory_info().rss
+    with locked.daemon.generation() as stub:
+        for _ in range(3):
+            with pytest.raises(grpc.RpcError) as caught:
+                list(stub.Generate(request))
+            assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+    assert process.memory_info().rss - before < 24 << 20
 
 
 def test_keys_change_without_dropping_a_stream(locked: Locked) -> None:
