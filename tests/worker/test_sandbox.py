@@ -140,6 +140,20 @@ threading.Thread(target=try_it).start()
     assert run(folder, PROLOGUE + code).returncode == 0
 
 
+def test_limits_that_were_lower_stay(folder: Path) -> None:
+    """Nobody but root may raise one again."""
+    code = """
+import resource
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_DATA, (1 << 29, 1 << 29))
+"""
+    check = """
+assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+assert resource.getrlimit(resource.RLIMIT_DATA) == (1 << 29, 1 << 29)
+"""
+    assert run(folder, code + PROLOGUE + check).returncode == 0
+
+
 def test_an_abort_is_still_an_abort(folder: Path) -> None:
     assert run(folder, PROLOGUE + "os.abort()").returncode == -signal.SIGABRT
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from llamawire.worker import landlock, seccomp
-from llamawire.worker.kernel import KernelError, drop_capabilities, prctl
+from llamawire.worker.kernel import drop_capabilities, prctl
 
 __all__ = ["add_arguments", "enter", "enter_as_told"]
 
@@ -52,7 +52,7 @@ def enter_as_told(
         return
     try:
         lacking = enter(sockets=sockets, written=written, memory_bytes=arguments.memory_bytes)
-    except KernelError as error:
+    except OSError as error:
         lacking = [f"the kernel refused it: {error.strerror}"]
     for sentence in lacking:
         print(f"the sandbox is not whole: {sentence} (LLAMAWIRE_SANDBOX)", file=sys.stderr)
@@ -71,15 +71,22 @@ def enter(
     """
     if sys.platform != "linux":
         return [f"there is no sandbox on {sys.platform}"]
-    resource.setrlimit(resource.RLIMIT_CORE, (CORE_BYTES, CORE_BYTES))
+    lower(resource.RLIMIT_CORE, CORE_BYTES)
     if memory_bytes:
         # Not RLIMIT_AS: a model's mapped file and the addresses that GPUs reserve count for that.
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+        lower(resource.RLIMIT_DATA, memory_bytes)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     drop_capabilities()
     return [*restrict_files(sockets, written), *restrict_calls()]
+
+
+def lower(limit: int, most: int) -> None:
+    """To `most`, or to what whoever started the server has left of it."""
+    hard = resource.getrlimit(limit)[1]
+    least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(limit, (least, least))
 
 
 def restrict_files(sockets: Path | None, written: Sequence[Path]) -> Iterable[str]:
