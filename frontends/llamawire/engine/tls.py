@@ -23,11 +23,11 @@ def grpc_credentials(files: TlsFiles) -> grpc.ServerCredentials:
 
     def follow() -> grpc.ServerCertificateConfiguration | None:
         nonlocal state
+        now = files.state
+        if now == state:
+            return None
+        state = now
         try:
-            now = files.state
-            if now == state:
-                return None
-            state = now
             files.context()
             return configuration(files)
         except (OSError, TlsError) as error:

@@ -37,11 +37,9 @@ class TlsFiles:
         return cls(Path(cert).expanduser(), Path(key).expanduser(), authority)
 
     @property
-    def state(self) -> tuple[tuple[int, int], ...]:
-        """Another value when a file has changed; OSError if one is not there."""
-        paths = (self.cert, self.key, self.client_ca)
-        stats = [path.stat() for path in paths if path is not None]
-        return tuple((stat.st_mtime_ns, stat.st_ino) for stat in stats)
+    def state(self) -> tuple[tuple[int, int] | None, ...]:
+        """Another value when a file has changed, come or gone."""
+        return tuple(_state(path) for path in (self.cert, self.key, self.client_ca) if path)
 
     def context(self) -> ssl.SSLContext:
         """For one state of the files. TlsError."""
@@ -59,6 +57,14 @@ class TlsFiles:
         return context
 
 
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
+
+
 def server_context(files: TlsFiles) -> ssl.SSLContext:
     """A context that follows the files: a connection gets what they are when it begins. TlsError.
 
@@ -69,12 +75,13 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
 
     def follow(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         nonlocal current, state
-        try:
-            now = files.state
-            if now != state:
-                state, current = now, files.context()
-        except (OSError, TlsError) as error:
-            logger.error("%s; the old certificates stay in use", error)
+        now = files.state
+        if now != state:
+            state = now
+            try:
+                current = files.context()
+            except TlsError as error:
+                logger.error("%s; the old certificates stay in use", error)
         if current is not outer:
             connection.context = current
 
