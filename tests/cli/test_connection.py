@@ -56,6 +56,15 @@ def test_a_scheme_asks_for_tls(text: str, address: str, is_secure: bool, url: st
     assert (connection.address, connection.is_secure, connection.url) == (address, is_secure, url)
 
 
+@pytest.mark.parametrize(
+    ("text", "shows"),
+    [("127.0.0.1:1", False), ("unix:/x", False), ("https://h", False), ("h", True)],
+)
+def test_a_key_that_others_can_read_is_warned_of(text: str, shows: bool) -> None:
+    assert Connection.to(text, {}, credentials()).shows_key == shows
+    assert not Connection.to(text, {}, ANONYMOUS).shows_key
+
+
 def test_files_that_cannot_be_read_are_named(cli: Cli) -> None:
     assert cli("list", "--host", "https://h", "--cacert", "none.pem").err == (
         "Error: none.pem: No such file or directory\n"

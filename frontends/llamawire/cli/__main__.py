@@ -85,7 +85,12 @@ def _connection(
     command: argparse.Namespace, before: argparse.Namespace, terminal: Terminal
 ) -> Connection:
     credentials = Credentials.of(command, before, terminal.environ)
-    return Connection.to(command.host or before.host, terminal.environ, credentials)
+    connection = Connection.to(command.host or before.host, terminal.environ, credentials)
+    if connection.shows_key:
+        terminal.note(
+            f"Warning: the API key goes to {connection.url} unencrypted; https:// is safe"
+        )
+    return connection
 
 
 def _print_version(connection: Connection, terminal: Terminal) -> None:

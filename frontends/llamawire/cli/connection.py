@@ -122,6 +122,11 @@ class Connection:
         """As it is written, and told to the user."""
         return f"{SECURE if self.is_secure else ''}{self.address}"
 
+    @property
+    def shows_key(self) -> bool:
+        """Whether others on the way can read the key."""
+        return bool(self.credentials.api_key) and not (self.is_secure or is_loopback(self.address))
+
     def channel(self) -> grpc.Channel:
         """Opens nothing before the first call."""
         if self.is_secure:
