@@ -55,6 +55,7 @@ _KINDS = {ord('"'): "string", ord("t"): "bool", ord("f"): "bool", ord("["): "arr
           ord("{"): "object", ord("n"): "null"}  # fmt: skip
 
 _UNSAFE = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]")
+_UNSAFE_FIRSTS = (b"<", b">", b"&", b"\xe2\x80")
 _UNSAFE_ESCAPES = {
     b"<": rb"\u003c", b">": rb"\u003e", b"&": rb"\u0026",
     b"\xe2\x80\xa8": rb"\u2028", b"\xe2\x80\xa9": rb"\u2029",
@@ -93,7 +94,10 @@ class Mismatch(Postponed):
 def encode(value: object) -> bytes:
     """Compact JSON with Go's escapes. `value` holds no floats: Go would write 1.0 as 1."""
     text = _ENCODER.encode(value)
-    return _UNSAFE.sub(_escape, text) if _UNSAFE.search(text) else text
+    # A search for single bytes is many times quicker than the pattern, and finds nothing as a rule.
+    if any(first in text for first in _UNSAFE_FIRSTS):
+        return _UNSAFE.sub(_escape, text)
+    return text
 
 
 def _escape(match: re.Match[bytes]) -> bytes:
