@@ -12,5 +12,8 @@ fi
 cmake -S "$root/csrc" -B "$folder" -G Ninja -DLLAMAWIRE_TESTS=ON -DLLAMAWIRE_SANITIZE="$sanitize" \
     ${LLAMA_CPP_DIR:+"-DLLAMA_CPP_DIR=$LLAMA_CPP_DIR"} \
     >"$folder.log" 2>&1 || { cat "$folder.log"; exit 1; }
+if [ "$sanitize" = thread ]; then
+    export TSAN_OPTIONS="suppressions=$root/csrc/tests/tsan.supp ${TSAN_OPTIONS:-}"
+fi
 cmake --build "$folder" --target llamawire_unit_tests llamawire_model_tests
 ctest --test-dir "$folder" --output-on-failure
