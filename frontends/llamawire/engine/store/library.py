@@ -37,6 +37,7 @@ from llamawire.engine.store.model import (
     list_entry,
     read_model,
 )
+from llamawire.engine.store.model_cache import ModelCache, state_of
 from llamawire.engine.store.names import ModelName
 from llamawire.engine.store.temps import remove_abandoned
 
@@ -74,6 +75,7 @@ class Library:
         self._lower = lower
         self._lock = StoreLock(root / LOCK_FILE)
         self._reading = Reading(template_capabilities, prefer_go, GgufCache())
+        self._models = ModelCache()
         self.prunes_replaced = prune_replaced
 
     def list(self) -> list[ListedModel]:
@@ -83,6 +85,24 @@ class Library:
 
     def get(self, name: ModelName) -> StoredModel:
         """One model. Raises ModelNotFound, also if a file of it is missing, and CorruptManifest."""
+        model = self._models.find(name)
+        if model is None:
+            # Read once to know where to look, and again after that: no change falls in between.
+            state = state_of(self._paths(name, self._read_model(name)))
+            model = self._read_model(name)
+            self._models.keep(name, state, model)
+        return model
+
+    def _paths(self, name: ModelName, model: StoredModel) -> Iterator[str]:
+        """Everything whose change may make `name` another model, or none."""
+        for manifest in {self.manifests.path(name), self.manifests.path(model.name)}:
+            # Of the folders, those in which a name may appear that is spelled in another way.
+            yield from map(str, (manifest, *manifest.parents[:4]))
+        yield from (str(self.blobs.path(digest)) for digest in model.manifest.digests)
+        if model.weights is not None:
+            yield str(model.weights)
+
+    def _read_model(self, name: ModelName) -> StoredModel:
         entry = self.entry(name)
         try:
             return read_model(entry, self._reading)
