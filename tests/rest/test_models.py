@@ -20,6 +20,7 @@ from rest.fake_engine import MODEL, Failed
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 DIGEST = "sha256:" + "0" * 64
+NOT_YET = "is not supported by this version of llamawire"
 UPLOAD_HEAD = (
     f"POST /api/blobs/{DIGEST} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"
 ).encode()
@@ -188,6 +189,10 @@ async def test_create_passes_every_field_on(rest: Rest) -> None:
         ({"model": "a", "files": {"x/": DIGEST}}, 400, "file path must be relative"),
         ({"files": {"x": ""}}, 400, "invalid digest format"),
         ({"model": "a", "adapters": {"x": ""}}, 400, "invalid digest format"),
+        ({"model": "a", "draft_files": {"/x": DIGEST}}, 400, "file path must be relative"),
+        ({"model": "a", "draft_quantize": "q4_0"}, 400, "--draft-quantize requires a DRAFT model"),
+        ({"model": "a", "draft_files": {"x": DIGEST}}, 400, f"draft_files {NOT_YET}"),
+        ({"model": "a", "from": "b", "remote_host": "h"}, 400, f"remote_host {NOT_YET}"),
         ({}, 400, "invalid model name"),
         ({"model": "a", "files": {}}, 400, "unknown type"),
     ],

@@ -126,6 +126,9 @@ class CreateBody:
     from_model: str
     files: dict[str, str] | None
     adapters: dict[str, str]
+    draft_files: dict[str, str]
+    draft_quantize: str
+    remote_host: str
     stream: bool
     request: model_service_pb2.CreateModelRequest
 
@@ -159,6 +162,9 @@ _CREATE: Mapping[str, gojson.Leaf] = {
     "from": gojson.string,
     "files": _read_digests,
     "adapters": _read_digests,
+    "draft_files": _read_digests,
+    "draft_quantize": gojson.string,
+    "remote_host": gojson.string,
     "template": gojson.string,
     "system": gojson.string,
     "license": _read_licenses,
@@ -197,6 +203,9 @@ def read_create(body: bytes) -> CreateBody:
         from_model=given.get("from", ""),
         files=given.get("files"),
         adapters=given.get("adapters", {}),
+        draft_files=given.get("draft_files", {}),
+        draft_quantize=given.get("draft_quantize", ""),
+        remote_host=given.get("remote_host", ""),
         stream=given.get("stream", True),
         request=request,
     )

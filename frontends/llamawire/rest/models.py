@@ -89,17 +89,22 @@ class ModelHandlers:
 
 def _check(body: CreateBody) -> None:
     """What upstream looks at before it begins to work, in its order."""
-    for path, digest in (body.files or {}).items():
+    for path, digest in (*(body.files or {}).items(), *body.draft_files.items()):
         if not _is_relative(path):
             raise RestError(400, "file path must be relative")
         if not digest:
             raise RestError(400, "invalid digest format")
+    if body.draft_quantize and not body.draft_files:
+        raise RestError(400, "--draft-quantize requires a DRAFT model")
     if not all(body.adapters.values()):
         raise RestError(400, "invalid digest format")
     if not body.model.strip():
         raise RestError(400, "invalid model name")
     if not body.from_model and body.files == {}:
         raise RestError(400, "unknown type")
+    for field in ("draft_files", "remote_host"):
+        if getattr(body, field):
+            raise RestError(400, f"{field} is not supported by this version of llamawire")
 
 
 def _is_relative(path: str) -> bool:

@@ -11,6 +11,7 @@ import grpc
 
 from llamawire.engine.catalog import Catalog
 from llamawire.engine.completion import Completions
+from llamawire.engine.errors import InvalidArgument
 from llamawire.engine.rpc.convert import (
     given_options,
     keep_alive_s,
@@ -125,6 +126,8 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         self, request: pb.DeleteModelRequest, context: Context
     ) -> pb.DeleteModelResponse:
         async with failures_as_status(context):
+            if not request.model:
+                raise InvalidArgument("model is required", reason="MODEL_REQUIRED")
             name = ModelName.parse(request.model)
             await asyncio.to_thread(self._library.delete, name)
             await self._on_change()

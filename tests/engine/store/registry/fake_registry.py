@@ -162,9 +162,6 @@ class FakeRegistry:
 
     async def _send(self, request: web.Request, data: bytes) -> web.StreamResponse:
         total = len(data)
-        if self.wrong:
-            self.wrong -= 1
-            data = bytes([data[0] ^ 1]) + data[1:]
         match = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("Range", ""))
         first, last = (int(match[1]), int(match[2])) if match else (0, total - 1)
         response = web.StreamResponse()
@@ -172,6 +169,9 @@ class FakeRegistry:
             data = data[first : last + 1]
             response.set_status(206)
             response.headers["Content-Range"] = f"bytes {first}-{last}/{total}"
+        if self.wrong:
+            self.wrong -= 1
+            data = bytes([data[0] ^ 1]) + data[1:]
         if total > 2:
             data += self.surplus
         if self.is_chunked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,31 @@ async def test_a_mirror_serves_what_it_has(
     registry = open_registry(mirrors=[fake.url])
     fake.add_model("library/m:latest", (TEXT, b"MIT"))
     assert (await lines_of(registry.pull("m")))[-1].status == "success"
+
+
+async def test_hugging_face_is_one_more_registry(
+    fake: FakeRegistry, open_registry: Open, library: Library
+) -> None:
+    registry = open_registry(mirrors=[f"hf.co={fake.url}"])
+    fake.add_model("User/Repo.v2-GGUF:Q4_K_M", (TEXT, b"MIT"))
+    name = "hf.co/User/Repo.v2-GGUF:Q4_K_M"
+    assert (await lines_of(registry.pull(name)))[-1].status == "success"
+    assert fake.requests[0].path == "/v2/User/Repo.v2-GGUF/manifests/Q4_K_M"
+    (path,) = library.manifests.files()
+    assert path.relative_to(library.root) == Path("manifests", *name.replace(":", "/").split("/"))
+    assert [model.name.display for model in library.list()] == [name]
+
+
+async def test_a_manifest_is_written_anew_by_every_pull(
+    fake: FakeRegistry, registry: Registry, library: Library
+) -> None:
+    fake.add_model("library/m:latest", (TEXT, b"MIT"))
+    name = f"http://{fake.host}/library/m"
+    await lines_of(registry.pull(name))
+    path = library.manifests.path(ModelName.parse(name))
+    os.utime(path, (1, 1))
+    await lines_of(registry.pull(name))
+    assert path.stat().st_mtime > 1
 
 
 async def test_a_base_is_fetched_only_if_it_is_not_there(

@@ -59,6 +59,14 @@ async def test_a_pushed_model_has_the_same_bytes(
     assert last.headers["Content-Type"] == MANIFEST
 
 
+async def test_a_name_in_another_case_is_sent_as_it_is_stored(
+    fake: FakeRegistry, registry: Registry, model: str
+) -> None:
+    statuses = await statuses_of(registry.push(f"http://{fake.host}/LIBRARY/M:LATEST"))
+    assert statuses[-1] == "success"
+    assert list(fake.manifests) == ["library/m:latest"]
+
+
 async def test_parts_follow_upstreams_protocol(
     fake: FakeRegistry, registry: Registry, model: str
 ) -> None:

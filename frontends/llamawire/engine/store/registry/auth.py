@@ -30,7 +30,7 @@ from llamawire.engine.store.registry.errors import (
 from llamawire.engine.store.registry.http import Http, check, discard, text_of
 from llamawire.engine.store.registry.identity import KeyFile
 
-__all__ = ["Auth", "SignIn", "signed_text"]
+__all__ = ["Auth", "SignIn", "read_token", "signed_text"]
 
 NONCE_BYTES = 16
 TOKEN_BYTES_MAX = 64 << 10
@@ -86,11 +86,8 @@ class Auth:
         return header
 
     async def _token(self, challenge: Challenge) -> str:
-        realm = _address(challenge.realm)
-        is_own = self._check_realm(realm)
+        url, is_signed = self._token_request(challenge)
         credentials = self._endpoint.credentials
-        is_signed = is_own and credentials is None
-        url = self._token_url(realm, challenge, is_signed)
         headers = {}
         if credentials is not None:
             headers["Authorization"] = credentials.basic
@@ -103,15 +100,26 @@ class Auth:
         )
         try:
             await check(response)
-            return _token_in(await text_of(response, TOKEN_BYTES_MAX))
+            return read_token(await text_of(response, TOKEN_BYTES_MAX))
         except NotInRegistry as error:
-            raise RegistryUnauthorized(f"no token service at {realm.with_query(None)}") from error
+            place = URL(url, encoded=True).with_query(None)
+            raise RegistryUnauthorized(f"no token service at {place}") from error
         except RegistryRefused as error:
             if error.status in (401, 403):
                 raise RegistryUnauthorized(f"unauthorized: {error}") from error
             raise
         finally:
             await discard(response)
+
+    def _token_request(self, challenge: Challenge) -> tuple[str, bool]:
+        """Where to ask for a token, and whether the key signs that. Raises RegistryUnauthorized."""
+        try:
+            realm = URL(challenge.realm, encoded=True)
+            is_signed = self._check_realm(realm) and self._endpoint.credentials is None
+            return self._token_url(realm, challenge, is_signed), is_signed
+        except ValueError as error:
+            text = f"realm {challenge.realm!r} is not an address"
+            raise RegistryUnauthorized(text) from error
 
     def _check_realm(self, realm: URL) -> bool:
         """Whether the token service is the registry's own. Raises RegistryUnauthorized."""
@@ -144,14 +152,8 @@ def signed_text(method: str, url: str) -> str:
     return f"{method},{url},{EMPTY_BODY}"
 
 
-def _address(text: str) -> URL:
-    try:
-        return URL(text, encoded=True)
-    except ValueError as error:
-        raise RegistryUnauthorized(f"realm {text!r} is not an address") from error
-
-
-def _token_in(data: bytes) -> str:
+def read_token(data: bytes) -> str:
+    """The token in a token service's answer. Raises RegistryMisbehaved."""
     try:
         answer = json.loads(data)
         token = answer.get("token") or answer.get("access_token")

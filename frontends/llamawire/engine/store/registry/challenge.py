@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 __all__ = ["Challenge", "parse_challenge"]
 
 # A value that is quoted ends at a quote before a comma or the end: scopes may have quotes inside.
-_PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"(.*?)"(?=\s*(?:,|$))|([^",\s]+))')
+_PARAMETER = re.compile(r'\s*([A-Za-z_]+)\s*=\s*(?:"(.*?)"(?=\s*(?:,|$))|([^",\s]+))')
 _SCHEME = re.compile(r"\s*([A-Za-z]+)(?:\s+|$)")
+# Longer ones are nobody's; reading them could take long.
+HEADER_CHARS_MAX = 8 << 10
 # Of those that a registry offers, the first of these is taken.
 _SCHEMES = ("bearer", "basic")
 
@@ -44,10 +46,15 @@ def parse_challenge(headers: Iterable[str]) -> Challenge:
 
 def _parse(header: str) -> Challenge:
     scheme = _SCHEME.match(header)
-    if scheme is None:
+    if scheme is None or len(header) > HEADER_CHARS_MAX:
         return Challenge()
-    parameters = {
-        match[1].lower(): match[2] if match[2] is not None else match[3]
-        for match in _PARAMETER.finditer(header, scheme.end())
-    }
+    parameters: dict[str, str] = {}
+    position = scheme.end()
+    while position < len(header):
+        match = _PARAMETER.match(header, position)
+        if match is not None:
+            parameters[match[1].lower()] = match[2] if match[2] is not None else match[3]
+            position = match.end()
+        # Whatever else stands there is passed over, up to the next comma.
+        position = header.find(",", position) + 1 or len(header)
     return Challenge(scheme[1].lower(), parameters)

@@ -163,9 +163,19 @@ class RegistryClient:
 
 
 def location(response: Response, header: str) -> URL | None:
-    """The address in a header, which may be relative. It is not quoted again: it may be signed."""
+    """The address in a header, which may be relative. It is not quoted again: it may be signed.
+
+    Raises RegistryMisbehaved.
+    """
     text = response.headers.get(header)
-    return None if text is None else response.url.join(URL(text, encoded=True))
+    if text is None:
+        return None
+    try:
+        url = response.url.join(URL(text, encoded=True))
+        url.origin()  # Looks at all of it: the scheme, the host, the port.
+    except ValueError as error:
+        raise RegistryMisbehaved(f"{header} {text!r} is not an address of a file") from error
+    return url
 
 
 def upload_location(response: Response) -> URL:

@@ -31,7 +31,7 @@ from llamawire.engine.store.registry.client import RegistryClient
 from llamawire.engine.store.registry.downloads import Downloads
 from llamawire.engine.store.registry.errors import RegistryError, RegistryMisbehaved
 
-__all__ = ["pull", "short_digest"]
+__all__ = ["pull", "read_manifest", "short_digest"]
 
 TENSOR = "application/vnd.ollama.image.tensor"
 ROLES = {MODEL: "model", PROJECTOR: "projector", ADAPTER: "adapter"}
@@ -50,7 +50,7 @@ async def pull(
     StoreError, OSError.
     """
     client, data = await _find(clients, name)
-    manifest = _read(data, name)
+    manifest = read_manifest(data, name)
     await downloads.require_space(manifest.blobs)
     for tries_left in reversed(range(INSTALL_TRIES)):
         for layer in manifest.blobs:
@@ -85,8 +85,8 @@ async def _find(clients: Sequence[RegistryClient], name: ModelName) -> tuple[Reg
         raise error.during("pull model manifest") from error.__cause__
 
 
-def _read(data: bytes, name: ModelName) -> Manifest:
-    """Raises RegistryMisbehaved, InvalidDigest."""
+def read_manifest(data: bytes, name: ModelName) -> Manifest:
+    """What a registry has sent as manifest. Raises RegistryMisbehaved, InvalidDigest."""
     try:
         digests = _digests(parse_json(data))
         if not all(digests):
