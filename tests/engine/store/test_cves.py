@@ -4,15 +4,18 @@ Of the published ones these have no counterpart here:
 
 * CVE-2024-45436, CVE-2024-7773: a ZIP archive whose members leave its folder. No archive is ever
   unpacked; a ZIP is bytes of an unknown type (`test_archives_are_not_unpacked`).
-* CVE-2025-63389: management without authentication. Like Ollama, this server has none of its own:
-  it listens on loopback unless it is told otherwise, and stands behind a proxy then.
 * CVE-2026-42248, CVE-2026-42249: the updater of the Windows app. There is no updater.
+* CVE-2026-5530: a pull from a host inside the server's network. Whoever may pull may name any host,
+  since that is what a registry is; beyond that nothing is lent to a host: no credentials follow a
+  redirect, and none leads from https to http (tests/engine/store/registry).
 * CVE-2024-12886: a registry that answers with a gzip bomb. Nothing that a registry sends is ever
   decompressed, and all texts are read up to a limit.
 
 And these are tried where they would strike:
 
 * CVE-2024-28224, DNS rebinding: tests/rest/test_transport.py.
+* CVE-2025-63389, management without authentication: tests/e2e/test_keys.py.
+* CVE-2025-15514, bytes that are no picture for a model that sees: tests/e2e/test_images.py.
 * CVE-2025-1975, a registry whose manifest does not fit its blobs, and CVE-2025-51471, one whose
   challenge names another host to send the signature to: tests/engine/store/registry.
 """
