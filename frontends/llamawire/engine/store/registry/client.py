@@ -172,7 +172,8 @@ def location(response: Response, header: str) -> URL | None:
         return None
     try:
         url = response.url.join(URL(text, encoded=True))
-        url.origin()  # Looks at all of it: the scheme, the host, the port.
+        # These look at the scheme, the port, and the letters of the host.
+        url.origin(), url.host
     except ValueError as error:
         raise RegistryMisbehaved(f"{header} {text!r} is not an address of a file") from error
     return url
