@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +101,24 @@ def test_a_name_is_for_here_or_for_elsewhere(daemon: Daemon) -> None:
     for route in ("show", "pull", "generate", "chat", "embed", "embeddings"):
         answer = ask(daemon, route, "a:cloud:local")
         assert (route, answer.status, answer.json["error"]) == (route, 400, both)
+
+
+def test_a_start_takes_old_orphans_unless_told_not_to(
+    start_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    blobs = tmp_path / "models" / "blobs"
+    blobs.mkdir(parents=True)
+    ages_s = {
+        "sha256-" + "0" * 64: 7200,
+        f"sha256-{'1' * 64}-partial": 7200,
+        "sha256-" + "2" * 64: 60,
+    }
+    for name, age_s in ages_s.items():
+        (blobs / name).write_bytes(b"x")
+        os.utime(blobs / name, (time.time() - age_s,) * 2)
+    (blobs / "llamawire-temp-left").write_bytes(b"x")
+    models = {"LLAMAWIRE_MODELS": str(tmp_path / "models")}
+    start_daemon(OLLAMA_NOPRUNE="1", **models).stop()
+    assert {path.name for path in blobs.iterdir()} == set(ages_s)
+    start_daemon(**models)
+    assert [path.name for path in blobs.iterdir()] == ["sha256-" + "2" * 64]

@@ -17,6 +17,10 @@ from gguf_files import tiny_llama
 Start = Callable[..., Daemon]
 
 
+# Among others; for a Q4_K_M the tied embedding and the more important tensors are Q6_K.
+TYPES = {"q4_K_M": {"Q4_K", "Q6_K", "F32"}, "Q8_0": {"Q8_0", "F32"}, "Q2_K": {"Q2_K", "F32"}}
+
+
 def create(daemon: Daemon, **fields: object) -> list[dict[str, object]]:
     answer = daemon.post("/api/create", fields)
     assert answer.status == 200, answer.body
@@ -39,9 +43,21 @@ def test_the_model_in_the_box_is_smaller_afterwards_and_still_speaks(
     ]  # fmt: skip
     assert small["details"]["quantization_level"] == type_.upper()
     assert small["size"] < 4_000_000
+    tensors = daemon.post("/api/show", {"model": "small"}).json["tensors"]
+    assert TYPES[type_] <= {tensor["type"] for tensor in tensors}
     if type_ == "Q8_0":
         answer = daemon.generate(model="small", prompt="Why is the sky blue?").json
         assert "scatter" in answer["response"]
+
+
+def test_weights_in_f32_can_be_quantized_even_if_the_file_does_not_say_so(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    daemon.add_model("full", tiny_llama(tmp_path / "full.gguf"))
+    lines = create(daemon, **{"model": "small32", "from": "full", "quantize": "Q8_0"})
+    assert "quantizing F32 model to Q8_0" in [line["status"] for line in lines]
+    details = daemon.post("/api/show", {"model": "small32"}).json["details"]
+    assert details["quantization_level"] == "Q8_0"
 
 
 def test_the_same_type_is_no_work(daemon: Daemon) -> None:
