@@ -62,7 +62,7 @@ BLAMED_500 = re.compile(
 OLLAMA_SAYS = [
     (re.compile(pattern), field)
     for pattern, field in (
-        (r"^time: |^Unsupported type: ", "keep_alive"),
+        (r"^time: |^Unsupported type: |into Go value of type float64$", "keep_alive"),
         (r"^invalid message format$|^invalid message content type", "content"),
         (r"^name \".*\" is invalid$|^unqualified name|^open .*: no such file", "model"),
         (r"^model .* not found", "source"),

@@ -14,7 +14,15 @@ from llamawire.engine.errors import InvalidArgument, Unsupported
 from llamawire.engine.prompt import Message, ThinkValue, Tool
 from llamawire.engine.structure import Form
 
-__all__ = ["ChatRequest", "GenerateRequest", "Request", "check", "with_default_think"]
+__all__ = [
+    "MESSAGES_MAX",
+    "TOOLS_MAX",
+    "ChatRequest",
+    "GenerateRequest",
+    "Request",
+    "check",
+    "with_default_think",
+]
 
 PROMPT_TOKENS_MAX = 1 << 24
 MESSAGES_MAX = 16_384
@@ -89,7 +97,7 @@ def check(request: Request, model: ServedModel) -> None:
         if is_wanted and capability not in model.capabilities:
             raise Unsupported(request.model, model.name.full, capability)
     if isinstance(request, ChatRequest):
-        check_sizes(request)
+        check_messages(request)
     check_images(request, model)
     check_thinking_budget(request)
     if request.top_logprobs is not None and not 0 <= request.top_logprobs <= TOP_LOGPROBS_MAX:
@@ -128,13 +136,9 @@ def check_place_in_line(request: Request) -> None:
         raise InvalidArgument(f"user must have at most {USER_BYTES_MAX} bytes", field="user")
 
 
-def check_sizes(request: ChatRequest) -> None:
+def check_messages(request: ChatRequest) -> None:
     if not request.messages:
         raise InvalidArgument("messages must have at least one message", field="messages")
-    if len(request.messages) > MESSAGES_MAX:
-        raise InvalidArgument(f"messages must be at most {MESSAGES_MAX}", field="messages")
-    if len(request.tools) > TOOLS_MAX:
-        raise InvalidArgument(f"tools must be at most {TOOLS_MAX}", field="tools")
 
 
 def check_thinking_budget(request: Request) -> None:

@@ -403,6 +403,8 @@ def embed_error(model: str, error: grpc.aio.AioRpcError) -> EngineError:
         metadata = {key: found.get(key, "") for key in ("index", "received", "limit")}
         return InvalidArgument(message, reason="INPUT_TOO_LONG", **metadata)
     if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+        if message.startswith("token id"):
+            message = f"inputs: {message}"
         return InvalidArgument(message, field="inputs")
     return EngineError(message, code=error.code().name)
 

@@ -18,6 +18,7 @@ from .bodies import (
     logprobs_message,
     read_images,
 )
+from .reading import MESSAGES_MAX, at_most
 from .tools import read_calls, tools_of
 
 __all__ = ["ChatBody", "chat_request", "read_chat"]
@@ -58,7 +59,8 @@ _MESSAGE: Mapping[str, gojson.Leaf] = {
 
 
 def _read_messages(raw: bytes) -> list[chat_pb2.ChatMessage]:
-    return [_read_message(item) for item in gojson.array(raw, "[]api.Message")]
+    found = gojson.array(raw, "[]api.Message")
+    return [_read_message(item) for item in at_most(MESSAGES_MAX, "messages", found)]
 
 
 def _read_message(raw: bytes) -> chat_pb2.ChatMessage:

@@ -16,6 +16,7 @@ from .bodies import duration_message
 from .durations import read_keep_alive
 from .gofloat import number32_text, vector32_text, vector64_text
 from .options import ReadOptions, read_options
+from .reading import INPUTS_MAX, at_most
 
 __all__ = [
     "EmbedBody",
@@ -67,7 +68,7 @@ def read_texts(raw: bytes) -> list[str] | None:
         return [gojson.string(raw)]
     if gojson.kind(raw) != "array":
         return None
-    found = gojson.elements(raw)
+    found = at_most(INPUTS_MAX, "inputs", gojson.elements(raw))
     if any(gojson.kind(each) != "string" for each in found):
         return None
     return [gojson.string(each) for each in found]
@@ -165,7 +166,8 @@ def dropped(reply: pb.EmbedResponse | pb.RerankResponse) -> dict[str, object]:
 
 def _read_documents(raw: bytes) -> list[str]:
     """Texts, or objects with a `text`."""
-    return [_read_document(each) for each in gojson.array(raw, "[]string")]
+    found = at_most(INPUTS_MAX, "documents", gojson.array(raw, "[]string"))
+    return [_read_document(each) for each in found]
 
 
 def _read_document(raw: bytes) -> str:

@@ -14,13 +14,16 @@ FOR_EVER_NS = (1 << 63) - 1
 
 _NS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9,
        "h": 3600 * 10**9}  # fmt: skip
-# An int64 has no more; what is longer would take long to read.
+_CHARS_MAX = 256
+# An int64 has no more.
 _DIGITS_MAX = 19
 _PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
 
 
 def parse_duration(text: str) -> int:
     """Nanoseconds of e.g. `1h30m` or `-1.5s`. Raises ValueError with Go's words."""
+    if len(text) > _CHARS_MAX:
+        raise ValueError(f"time: invalid duration {_quote(text[:_CHARS_MAX])}")
     body = text[1:] if text[:1] in ("+", "-") else text
     if body == "0":
         return 0

@@ -28,6 +28,7 @@ from .errors import RestError, error_info, rest_error
 from .names import local_name
 from .ndjson import json_response
 from .options import ReadOptions
+from .reading import read_body
 from .stubs import Stubs
 
 __all__ = ["EmbeddingExchange", "EmbeddingHandlers", "written"]
@@ -94,17 +95,17 @@ class EmbeddingHandlers:
         self._exchange = EmbeddingExchange(stubs)
 
     async def embed(self, request: web.Request) -> web.StreamResponse:
-        body = read_embed(await request.read())
+        body = await read_body(request, read_embed)
         reply = await self._exchange.embed(body, "embed")
         return await written(lambda: json_response(embed_answer(body.model, reply)), reply)
 
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
-        body = read_legacy(await request.read())
+        body = await read_body(request, read_legacy)
         reply = await self._exchange.embed(body, "embeddings")
         return json_response(legacy_answer(reply))
 
     async def rerank(self, request: web.Request) -> web.StreamResponse:
-        body = read_rerank(await request.read())
+        body = await read_body(request, read_rerank)
         reply = await self._exchange.rerank(body, "rerank")
         answer: dict[str, object] = {
             "model": body.model,

@@ -11,6 +11,7 @@ from .errors import RestError
 from .exchange import ChatExchange, GenerateExchange
 from .generate_form import GenerateForm
 from .ndjson import JSON, json_response
+from .reading import read_body
 from .stubs import Stubs
 from .times import UtcStamp
 
@@ -26,14 +27,14 @@ class GenerationHandlers:
         self._stamp = stamp
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
-        body = read_generate(await request.read())
+        body = await read_body(request, read_generate)
         try:
             return await self._generate.answer(request, body, GenerateForm(body.model, self._stamp))
         except RestError as error:
             return _failed(request, body.stream, error)
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        body = read_chat(await request.read())
+        body = await read_body(request, read_chat)
         try:
             return await self._chat.answer(request, body, ChatForm(body.model, self._stamp))
         except RestError as error:

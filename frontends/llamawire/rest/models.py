@@ -13,6 +13,7 @@ from .errors import RestError, mid_stream_text, rest_error
 from .gojson import encode
 from .names import local_name
 from .ndjson import JSON, LineStream, json_response
+from .reading import read_body
 from .stubs import Stubs
 from .times import UtcStamp
 
@@ -44,7 +45,7 @@ class ModelHandlers:
         )
 
     async def copy(self, request: web.Request) -> web.StreamResponse:
-        body = convert.read_copy(await request.read())
+        body = await read_body(request, convert.read_copy)
         try:
             await self._models.CopyModel(
                 model_service_pb2.CopyModelRequest(source=body.source, destination=body.destination)
@@ -54,7 +55,7 @@ class ModelHandlers:
         return web.Response()
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
-        sent = convert.read_delete(await request.read())
+        sent = await read_body(request, convert.read_delete)
         try:
             await self._models.DeleteModel(model_service_pb2.DeleteModelRequest(model=sent.strip()))
         except grpc.aio.AioRpcError as error:
@@ -62,7 +63,7 @@ class ModelHandlers:
         return web.Response()
 
     async def create(self, request: web.Request) -> web.StreamResponse:
-        body = convert.read_create(await request.read())
+        body = await read_body(request, convert.read_create)
         _check(body)
         from_name = local_name(body.from_model) if body.from_model else ""
         progress = self._models.CreateModel(convert.create_request(body, from_name))

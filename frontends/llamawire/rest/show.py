@@ -11,6 +11,7 @@ from .convert_show import read_show, show_answer, show_request
 from .errors import RestError, rest_error
 from .names import local_name
 from .ndjson import json_response
+from .reading import read_body
 from .stubs import Stubs
 
 __all__ = ["ShowHandlers"]
@@ -26,7 +27,7 @@ class ShowHandlers:
         self._models = stubs.models
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        body = read_show(await request.read())
+        body = await read_body(request, read_show)
         name = local_name(body.model, "remote model details are unavailable")
         try:
             shown = await self._models.ShowModel(show_request(body, name))

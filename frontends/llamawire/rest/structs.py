@@ -9,11 +9,16 @@ from google.protobuf import struct_pb2
 
 from . import gojson
 from .gofloat import number_text
+from .reading import at_most
 
 __all__ = ["DEPTH_MAX", "TooDeep", "struct_json", "struct_of"]
 
 DEPTH_MAX = 30
 """Levels of brackets: the engine takes no more, and protobuf reads little more."""
+
+
+MEMBERS_MAX = 4_096
+"""Of an object itself, not of those in it."""
 
 
 class TooDeep(gojson.DecodeError):
@@ -37,6 +42,7 @@ def struct_of(field: str) -> Callable[[bytes], struct_pb2.Struct]:
             raise gojson.DecodeError(f"{field} cannot be read: {error}") from None
         if gojson.depth(raw) > DEPTH_MAX:
             raise TooDeep(field)
+        at_most(MEMBERS_MAX, field, values)
         struct = struct_pb2.Struct()
         struct.update(values)
         return struct

@@ -14,6 +14,7 @@ from . import gojson
 from .errors import rest_error
 from .names import local_name
 from .ndjson import json_response
+from .reading import read_body
 from .stubs import Stubs
 
 __all__ = ["TokenHandlers"]
@@ -45,7 +46,7 @@ class TokenHandlers:
         self._generation = stubs.generation
 
     async def tokenize(self, request: web.Request) -> web.StreamResponse:
-        given = _read(await request.read(), "TokenizeRequest", _TOKENIZE, "content")
+        given = await read_body(request, _read_tokenize)
         model = given.get("model", "")
         call = generation_service_pb2.TokenizeRequest(
             model=local_name(model),
@@ -60,7 +61,7 @@ class TokenHandlers:
         return json_response({"model": model, "tokens": list(reply.tokens.ids)})
 
     async def detokenize(self, request: web.Request) -> web.StreamResponse:
-        given = _read(await request.read(), "DetokenizeRequest", _DETOKENIZE, "tokens")
+        given = await read_body(request, _read_detokenize)
         model = given.get("model", "")
         call = generation_service_pb2.DetokenizeRequest(
             model=local_name(model), tokens=generation_pb2.TokenIds(ids=given["tokens"])
@@ -70,6 +71,14 @@ class TokenHandlers:
         except grpc.aio.AioRpcError as error:
             raise rest_error(error, "detokenize", model) from error
         return json_response({"model": model, "content": reply.text})
+
+
+def _read_tokenize(body: bytes) -> dict[str, Any]:
+    return _read(body, "TokenizeRequest", _TOKENIZE, "content")
+
+
+def _read_detokenize(body: bytes) -> dict[str, Any]:
+    return _read(body, "DetokenizeRequest", _DETOKENIZE, "tokens")
 
 
 def _read(

@@ -15,6 +15,7 @@ from google.protobuf import struct_pb2
 from llamawire.v1 import chat_pb2
 
 from . import gojson
+from .reading import TOOLS_MAX, at_most
 from .structs import struct_of
 
 __all__ = ["read_arguments", "read_calls", "tools_of"]
@@ -36,7 +37,7 @@ def tools_of(go_type: str) -> Callable[[bytes], list[chat_pb2.Tool]]:
         # Every level is read again for each level around it, so depth is bounded before.
         if gojson.depth(raw) > DEPTH_MAX:
             raise gojson.DecodeError(f"tools must be nested at most {DEPTH_MAX} levels deep")
-        found = gojson.array(raw, go_type)
+        found = at_most(TOOLS_MAX, "tools", gojson.array(raw, go_type))
         return [chat_pb2.Tool() if item == b"null" else _read_tool(item) for item in found]
 
     return leaf
@@ -133,7 +134,7 @@ _TOOL: Mapping[str, gojson.Leaf] = {"type": gojson.string, "function": _read_fun
 
 def read_calls(raw: bytes) -> list[chat_pb2.ToolCall]:
     """A leaf for the `tool_calls` of a message."""
-    found = gojson.array(raw, "[]api.ToolCall")
+    found = at_most(TOOLS_MAX, "tool_calls", gojson.array(raw, "[]api.ToolCall"))
     return [chat_pb2.ToolCall() if item == b"null" else _read_call(item) for item in found]
 
 

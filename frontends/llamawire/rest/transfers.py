@@ -19,6 +19,7 @@ from .errors import RestError, mid_stream_text, rest_error
 from .gojson import encode
 from .names import check_suffixes
 from .ndjson import JSON, LineStream, json_response
+from .reading import read_body
 from .stubs import MessageStream, Stubs
 
 __all__ = ["TransferHandlers"]
@@ -36,7 +37,7 @@ class TransferHandlers:
         self._models = stubs.models
 
     async def pull(self, request: web.Request) -> web.StreamResponse:
-        body = read_pull(await request.read())
+        body = await read_body(request, read_pull)
         check_suffixes(body.model)
         if not body.model.strip():
             raise RestError(400, "invalid model name")
@@ -44,7 +45,7 @@ class TransferHandlers:
         return await _relay(request, "pull", body, progress)
 
     async def push(self, request: web.Request) -> web.StreamResponse:
-        body = read_push(await request.read())
+        body = await read_body(request, read_push)
         if not body.model:
             raise RestError(400, "model is required")
         progress = self._models.PushModel(push_request(body))

@@ -10,7 +10,7 @@ from llamawire.engine.completion import Completion
 from llamawire.engine.errors import InvalidArgument
 from llamawire.engine.job import Accepted, Finished, Piece
 from llamawire.engine.prompt import Message, Tool, ToolCall
-from llamawire.engine.requests import ChatRequest
+from llamawire.engine.requests import MESSAGES_MAX, TOOLS_MAX, ChatRequest
 from llamawire.engine.rpc.convert import (
     finished_message,
     given_options,
@@ -30,6 +30,7 @@ __all__ = ["chat_reply", "read_chat"]
 
 def read_chat(request: pb.ChatRequest) -> ChatRequest:
     """The request as the engine reads it; InvalidArgument names a field that cannot be."""
+    check_counts(request)
     return ChatRequest(
         model=request.model,
         messages=tuple(
@@ -49,6 +50,19 @@ def read_chat(request: pb.ChatRequest) -> ChatRequest:
         priority=request.priority,
         user=request.user,
     )
+
+
+def check_counts(request: pb.ChatRequest) -> None:
+    """Before a million messages are converted to find that they are too many."""
+    check_count("messages", len(request.messages), MESSAGES_MAX)
+    check_count("tools", len(request.tools), TOOLS_MAX)
+    for index, message in enumerate(request.messages):
+        check_count(f"messages[{index}].tool_calls", len(message.tool_calls), TOOLS_MAX)
+
+
+def check_count(field: str, count: int, count_max: int) -> None:
+    if count > count_max:
+        raise InvalidArgument(f"{field} must be at most {count_max}", field=field)
 
 
 def read_message(message: pb.ChatMessage, field: str) -> Message:

@@ -10,6 +10,7 @@ import grpc
 from llamawire.engine.completion import Completions
 from llamawire.engine.rpc.convert import generate_reply, grouped, read_generate
 from llamawire.engine.rpc.convert_chat import chat_reply, read_chat
+from llamawire.engine.rpc.converted import converted
 from llamawire.engine.rpc.status import failures_as_status
 from llamawire.v1 import chat_pb2, generation_pb2
 from llamawire.v1 import generation_service_pb2 as pb
@@ -31,7 +32,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[generation_pb2.GenerateResponse]:
         async with (
             failures_as_status(context),
-            self._completions.begin(read_generate(request)) as completion,
+            self._completions.begin(await converted(read_generate, request)) as completion,
         ):
             async for updates in completion.updates():
                 for group in grouped(updates):
@@ -42,7 +43,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[chat_pb2.ChatResponse]:
         async with (
             failures_as_status(context),
-            self._completions.begin(read_chat(request)) as completion,
+            self._completions.begin(await converted(read_chat, request)) as completion,
         ):
             async for updates in completion.updates():
                 for group in grouped(updates):
@@ -51,9 +52,11 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     async def Render(self, request: pb.RenderRequest, context: Context) -> pb.RenderResponse:
         async with failures_as_status(context):
             if request.HasField("chat"):
-                rendered = await self._completions.render(read_chat(request.chat))
+                rendered = await self._completions.render(await converted(read_chat, request.chat))
             else:
-                rendered = await self._completions.render(read_generate(request.generate))
+                rendered = await self._completions.render(
+                    await converted(read_generate, request.generate)
+                )
             return pb.RenderResponse(
                 prompt=rendered.text,
                 image_count=len(rendered.images),

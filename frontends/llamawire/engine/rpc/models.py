@@ -19,6 +19,8 @@ from llamawire.engine.rpc.convert import (
     model_message,
     show_message,
 )
+from llamawire.engine.rpc.convert_chat import check_count
+from llamawire.engine.rpc.converted import converted
 from llamawire.engine.rpc.status import failures_as_status
 from llamawire.engine.rpc.structs import struct_values
 from llamawire.engine.scheduler import Scheduler
@@ -37,6 +39,11 @@ from llamawire.v1 import model_service_pb2 as pb
 from llamawire.v1 import model_service_pb2_grpc as pb_grpc
 
 __all__ = ["ModelServicer"]
+
+LICENSES_MAX = 64
+"""Of one model; each is a file."""
+MESSAGES_MAX = 4_096
+"""Of one model's MESSAGEs."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -79,7 +86,7 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         self, request: pb.CreateModelRequest, context: Context
     ) -> AsyncIterator[pb.CreateModelResponse]:
         async with failures_as_status(context):
-            wanted = create_request(request)
+            wanted = await converted(create_request, request)
             if wanted.base:
                 async with aclosing(self._registry.pull_base(wanted)) as pulling:
                     async for progress in pulling:
@@ -188,6 +195,8 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
 
 
 def create_request(request: pb.CreateModelRequest) -> CreateRequest:
+    check_count("licenses", len(request.licenses), LICENSES_MAX)
+    check_count("messages", len(request.messages), MESSAGES_MAX)
     return CreateRequest(
         model=request.model,
         base=getattr(request, "from"),

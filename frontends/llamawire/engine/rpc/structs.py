@@ -14,6 +14,9 @@ DEPTH_MAX = 30
 """Levels of objects and lists in a Struct. Each is up to three messages, of which protobuf reads
 100 within each other; so what comes through one door could have come through the other."""
 
+MEMBERS_MAX = 4_096
+"""Of the Struct itself, not of those in it."""
+
 
 def struct_values(struct: Struct, field: str) -> dict[str, object]:
     """The Struct's values; whole numbers become ints again, as JSON had them.
@@ -22,6 +25,8 @@ def struct_values(struct: Struct, field: str) -> dict[str, object]:
     every time, and is found in the prefix cache. InvalidArgument names the place of a number that
     JSON lacks, and `field` where it is nested too deeply.
     """
+    if len(struct.fields) > MEMBERS_MAX:
+        raise InvalidArgument(f"{field} must be at most {MEMBERS_MAX}", field=field)
     return _Reading(field).members(struct, field, 1)
 
 

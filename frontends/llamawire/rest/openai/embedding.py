@@ -22,9 +22,10 @@ from ..convert_embed import (
 )
 from ..embedding import EmbeddingExchange, written
 from ..gofloat import vector32_text
+from ..reading import read_body
 from ..stubs import Stubs
 from .envelope import object_response
-from .fields import read_body
+from .fields import read_body as read_members
 
 __all__ = ["EmbeddingHandlers"]
 
@@ -48,7 +49,7 @@ _LEAVES: Mapping[str, gojson.Leaf] = {
 
 
 def _read_embed(body: bytes) -> OpenAIEmbedBody:
-    given = read_body(body, "EmbedRequest", _LEAVES)
+    given = read_members(body, "EmbedRequest", _LEAVES)
     encoding = given.get("encoding_format", "")
     if encoding.lower() not in _FORMATS:
         raise gojson.DecodeError(
@@ -95,12 +96,12 @@ class EmbeddingHandlers:
         self._exchange = EmbeddingExchange(stubs)
 
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
-        body = _read_embed(await request.read())
+        body = await read_body(request, _read_embed)
         reply = await self._exchange.embed(body.embed, "embed")
         return await written(lambda: object_response(_embed_answer(body, reply)), reply)
 
     async def rerank(self, request: web.Request) -> web.StreamResponse:
-        body = read_rerank(await request.read())
+        body = await read_body(request, read_rerank)
         reply = await self._exchange.rerank(body, "rerank")
         answer: dict[str, object] = {
             "model": body.model,

@@ -10,6 +10,7 @@ from llamawire.v1 import model_pb2, model_service_pb2
 from ..errors import rest_error
 from ..exchange import ChatExchange, GenerateExchange
 from ..names import local_name
+from ..reading import read_body
 from ..routing import path_parameter
 from ..stubs import Stubs
 from ..times import UtcStamp
@@ -34,12 +35,12 @@ class OpenAIHandlers:
         self._stamp = stamp
 
     async def chat_completions(self, request: web.Request) -> web.StreamResponse:
-        body = read_chat_completion(await request.read())
+        body = await read_body(request, read_chat_completion)
         form = ChatCompletionForm(body.chat.model, self._now_s(), include_usage=body.include_usage)
         return await self._chat.answer(request, body.chat, form)
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
-        body = read_completion(await request.read())
+        body = await read_body(request, read_completion)
         form = CompletionForm(
             body.generate.model,
             self._now_s(),

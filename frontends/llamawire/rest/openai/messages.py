@@ -17,6 +17,7 @@ from llamawire.v1 import chat_pb2
 
 from .. import gojson
 from ..images import read_image
+from ..reading import MESSAGES_MAX, TOOLS_MAX, at_most
 from ..structs import TooDeep
 from ..tools import read_arguments
 from .fields import go_type
@@ -45,7 +46,7 @@ class OpenAIMessage:
 
 def read_messages(raw: bytes) -> list[OpenAIMessage]:
     """A leaf for `messages`."""
-    found = gojson.array(raw, "[]openai.Message")
+    found = at_most(MESSAGES_MAX, "messages", gojson.array(raw, "[]openai.Message"))
     return [OpenAIMessage() if item == b"null" else _read_message(item) for item in found]
 
 
@@ -55,7 +56,7 @@ def _read_message(raw: bytes) -> OpenAIMessage:
 
 
 def _read_calls(raw: bytes) -> list[tuple[str, str, str]]:
-    found = gojson.array(raw, "[]openai.ToolCall")
+    found = at_most(TOOLS_MAX, "tool_calls", gojson.array(raw, "[]openai.ToolCall"))
     return [("", "", "") if item == b"null" else _read_call(item) for item in found]
 
 
@@ -126,7 +127,7 @@ def _contents(message: OpenAIMessage) -> list[chat_pb2.ChatMessage]:
     if kind == "string":
         return [chat_pb2.ChatMessage(role=role, content=gojson.string(message.content))]
     if kind == "array":
-        parts = gojson.elements(message.content)
+        parts = at_most(MESSAGES_MAX, "content", gojson.elements(message.content))
         return [_part(role, part) for part in parts] or [chat_pb2.ChatMessage(role=role)]
     if kind == "null" and message.tool_calls is not None:
         return [chat_pb2.ChatMessage(role=role)]
