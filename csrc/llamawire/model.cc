@@ -54,6 +54,19 @@ int32_t tokenize_into(const llama_vocab* vocab, std::string_view text, bool add_
     }
 }
 
+std::vector<Token> tokenized(const llama_vocab* vocab, std::string_view text, bool add_special,
+                             bool parse_special) {
+    std::vector<Token> tokens(text.size() + 2);
+    for (;;) {
+        const int32_t count = tokenize_into(vocab, text, add_special, parse_special, &tokens);
+        if (count == std::numeric_limits<int32_t>::min()) {
+            throw Error(Code::kInvalidArgument, "the text gives too many tokens");
+        }
+        tokens.resize(static_cast<size_t>(std::abs(count)));
+        if (count >= 0) return tokens;
+    }
+}
+
 // gpt-oss's frame of control tokens, which llama.cpp makes text of whatever the file says. They are
 // text here only for those who ask for them (JobOptions::marks).
 bool is_channel_mark(std::string_view text) {
@@ -100,7 +113,7 @@ std::shared_ptr<Model> Model::load(const std::string& path, const ModelOptions& 
 }
 
 Model::Model(llama_model_ptr handle)
-    : handle_(std::move(handle)), vocab_(llama_model_get_vocab(handle_.get())) {
+    : handle_(std::move(handle)), vocab_(llama_model_get_vocab(handle_.get())), special_(vocab_) {
     read_info();
     if (info_.has_vocab) read_vocabulary();
 }
@@ -221,16 +234,24 @@ std::vector<Token> Model::tokenize(std::string_view text, bool add_special,
                         (llama_vocab_get_add_eos(vocab_) && !info_.adds_eos) ||
                         (llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_WPM &&
                          !(has_token(info_.bos_token) && has_token(info_.sep_token)));
-    std::vector<Token> tokens(text.size() + 2);
-    for (;;) {
-        const int32_t count =
-            tokenize_into(vocab_, text, add_special && !broken, parse_special, &tokens);
-        if (count == std::numeric_limits<int32_t>::min()) {
-            throw Error(Code::kInvalidArgument, "the text gives too many tokens");
-        }
-        tokens.resize(static_cast<size_t>(std::abs(count)));
-        if (count >= 0) return tokens;
+    const bool adds = add_special && !broken;
+    const std::vector<std::string_view> parts = special_.parts(text, parse_special);
+    if (parts.size() == 1) return tokenized(vocab_, text, adds, parse_special);
+    auto [tokens, behind] = adds ? around() : decltype(around())();
+    for (const std::string_view part : parts) {
+        const std::vector<Token> found = tokenized(vocab_, part, false, parse_special);
+        tokens.insert(tokens.end(), found.begin(), found.end());
     }
+    tokens.insert(tokens.end(), behind.begin(), behind.end());
+    return tokens;
+}
+
+std::pair<std::vector<Token>, std::vector<Token>> Model::around() const {
+    std::vector<Token> tokens = tokenized(vocab_, "", true, false);
+    const bool begins =
+        info_.adds_bos || llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_WPM;  // its [CLS], always
+    const auto middle = tokens.begin() + (begins && !tokens.empty() ? 1 : 0);
+    return {{tokens.begin(), middle}, {middle, tokens.end()}};
 }
 
 std::string Model::detokenize(const Token* tokens, size_t count, bool skip_special) const {

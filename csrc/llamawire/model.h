@@ -13,10 +13,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "options.h"
 #include "sequence.h"
+#include "special_tokens.h"
 
 namespace llamawire {
 
@@ -106,10 +108,13 @@ class Model : public Pieces {
     void read_info();
     void read_vocabulary();
     std::string text_of(Token token, bool special) const;
+    // The tokens that llama.cpp puts in front of a text, and those that it puts behind.
+    std::pair<std::vector<Token>, std::vector<Token>> around() const;
 
     llama_model_ptr handle_;
     std::vector<llama_adapter_lora*> adapters_;  // the handle's own: freed with it
     const llama_vocab* vocab_;
+    SpecialTokens special_;
     ModelInfo info_;
     std::string piece_bytes_;           // of all tokens, one behind the other
     std::vector<uint32_t> piece_ends_;  // where each token's bytes end

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gguf_files import bpe_vocabulary, spm_vocabulary, tiny_llama, write_gguf
+from gguf_files import bpe_vocabulary, spm_vocabulary, tiny_bert, tiny_llama, write_gguf
 from llamawire import native
 
 
@@ -63,6 +65,43 @@ def test_any_text_goes_there_and_back(folder: Path, text: str) -> None:
     bpe = native.Model(str(path))
     ids = bpe.tokenize(text, add_special=False, parse_special=False)
     assert bpe.detokenize(ids).decode() == text
+
+
+@pytest.mark.parametrize("kind", ["spm", "bpe", "wpm"])
+def test_a_long_text_has_the_tokens_of_its_parts(folder: Path, kind: str) -> None:
+    path = folder / f"{kind}.gguf"
+    if kind == "wpm":
+        tiny_bert(path)
+    else:
+        tiny_llama(path, tokenizer=kind)
+    model = native.Model(str(path))
+    info = model.info
+    specials = [model.detokenize([info[name]]).decode() for name in ("bos_token", "eos_token")]
+    random = Random(5)
+    words = ["a", " b", "\n\n", "é", "the cat ", "<", "</", "s>", *specials * 2]
+    text = "".join(random.choice(words) for _ in range(30_000))
+
+    def tokens(part: str, *, add_special: bool = False) -> list[int]:
+        found = model.tokenize(part, add_special=add_special, parse_special=True)
+        return [int(token) for token in found]
+
+    # Each of these parts is too short to be cut any more.
+    parts = re.split("(?=" + "|".join(map(re.escape, specials)) + ")", text)
+    wanted = [token for part in parts for token in tokens(part)]
+    assert tokens(text) == wanted
+    bare, whole = tokens("the"), tokens("the", add_special=True)
+    begin = whole.index(bare[0])
+    behind = whole[begin + len(bare) :]
+    assert tokens(text, add_special=True) == [*whole[:begin], *wanted, *behind]
+
+
+def test_special_tokens_cost_what_their_number_costs(folder: Path) -> None:
+    # llama.cpp alone would take minutes.
+    tiny_llama(folder / "bpe.gguf", tokenizer="bpe")
+    model = native.Model(str(folder / "bpe.gguf"))
+    end = model.detokenize([model.info["eos_token"]]).decode()
+    ids = model.tokenize(end * 200_000, add_special=False, parse_special=True)
+    assert list(ids) == [model.info["eos_token"]] * 200_000
 
 
 def test_an_id_outside_the_vocabulary_is_refused(model: Any) -> None:
