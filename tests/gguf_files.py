@@ -423,6 +423,26 @@ def tiny_projector(
     )
 
 
+def tiny_gemma3_projector(path: Path, *, embedding: int = 64, width: int = 16) -> Path:
+    """One whose pictures are read without a causal mask: 64 patches of 8 x 8 pixels, pooled 2 x 2
+    into 16 embeddings."""
+    draw = np.random.default_rng(9)
+    projection = (draw.standard_normal((width, embedding)) * 4 / width**0.5).astype("float32")
+    return tiny_projector(
+        path,
+        embedding=embedding,
+        width=width,
+        image_size=64,
+        patch_size=8,
+        metadata={"clip.projector_type": "gemma3", "clip.vision.projector.scale_factor": 2},
+        tensors={
+            **dict.fromkeys(("mm.0.weight", "mm.0.bias", "mm.2.weight", "mm.2.bias")),
+            "mm.input_projection.weight": projection,
+            "mm.soft_emb_norm.weight": np.ones(width, "float32"),
+        },
+    )
+
+
 def wpm_vocabulary() -> dict[str, object]:
     """A word piece vocabulary: five specials, every printable character at a word's start and
     within one, and some whole words."""
