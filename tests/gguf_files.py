@@ -427,7 +427,7 @@ def tiny_gemma3_projector(path: Path, *, embedding: int = 64, width: int = 16) -
     """One whose pictures are read without a causal mask: 64 patches of 8 x 8 pixels, pooled 2 x 2
     into 16 embeddings."""
     draw = np.random.default_rng(9)
-    projection = (draw.standard_normal((width, embedding)) * 4 / width**0.5).astype("float32")
+    projection = (draw.standard_normal((width, embedding)) * 0.2 / width**0.5).astype("float32")
     return tiny_projector(
         path,
         embedding=embedding,

@@ -93,8 +93,8 @@ int main(int argc, char** argv) {
     const auto width = static_cast<uint32_t>(std::atoi(argv[5]));
     const auto height = static_cast<uint32_t>(std::atoi(argv[6]));
     check(pixels.size() == size_t{width} * height * 3, "PIXELS has another size");
-    const mtmd::bitmap_ptr picture(mtmd_bitmap_init(
-        width, height, reinterpret_cast<const unsigned char*>(pixels.data())));
+    const mtmd::bitmap_ptr picture(
+        mtmd_bitmap_init(width, height, reinterpret_cast<const unsigned char*>(pixels.data())));
     for (std::string line; std::getline(std::cin, line);) {
         answer(model.get(), media.get(), line, picture.get(), std::atoi(argv[3]));
     }

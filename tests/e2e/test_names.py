@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,7 +73,7 @@ def test_letter_case_and_blanks_do_not_matter_and_come_back_as_sent(daemon: Daem
 
 
 # The rows of the specification in their order: each request is wrong in its own way and in that of
-# a later row. (Only a format that cannot be is told before a template that fails: it needs no model.)
+# a later row. (Only a format that cannot be is told before a template that fails.)
 GENERATE: list[tuple[dict[str, Any], int, str]] = [
     ({"top_logprobs": 21, "model": "!!"}, 400, "top_logprobs must be between 0 and 20"),
     ({"model": "!!", "raw": True, "system": "s"}, 400, "invalid model name"),
