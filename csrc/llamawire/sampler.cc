@@ -279,12 +279,12 @@ void Sampler::keep_min_p(float p) {
 }
 
 Token Sampler::draw(float temperature, double number) {
-    for (Candidate& c : candidates_) c.logit /= temperature;
     const float best = max_logit();
     if (!std::isfinite(best)) throw Error(Code::kInternal, "the model gave no finite logit");
     double sum = 0.0;
     for (Candidate& c : candidates_) {
-        c.p = std::exp(c.logit - best);
+        // The difference first: a logit over a temperature of 1e-38 is infinite.
+        c.p = std::exp((c.logit - best) / temperature);
         sum += c.p;
     }
     const double target = sum * number;

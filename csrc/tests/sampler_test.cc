@@ -49,6 +49,16 @@ TEST_CASE("top_k 1 is greedy") {
     CHECK(sample({1, 2, 9, 3}, options) == 2);
 }
 
+TEST_CASE("the least temperature is greedy, and no failure") {
+    SamplingOptions options;
+    options.temperature = std::numeric_limits<float>::denorm_min();
+    for (int32_t top_k : {0, 40}) {
+        options.top_k = top_k;
+        CHECK(sample({1, 2, 9, 3}, options) == 2);
+        CHECK(sample({-1, -2, -9, -3}, options) == 0);
+    }
+}
+
 TEST_CASE("a row without a finite logit is a failure, not a token") {
     const float nan = std::nanf("");
     for (int32_t top_k : {0, 40}) {

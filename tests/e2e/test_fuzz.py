@@ -54,7 +54,7 @@ fuzzed = settings(
 BLAMED_500 = re.compile(
     r'option "|template: |does not support|'
     r"invalid format: |pull model manifest|push|max retries|no such host|unqualified name|"
-    r"manifests/.*: no such file or directory"
+    r"manifests/.*: no such file or directory|unsupported quantization type"
 )
 
 
@@ -67,6 +67,7 @@ OLLAMA_SAYS = [
         (r"^name \".*\" is invalid$|^unqualified name|^open .*: no such file", "model"),
         (r"^model .* not found", "source"),
         (r"^invalid model name$", "from"),
+        (r"^unsupported quantization type", "quantize"),
         (r"^Value looks like object", "arguments"),
         (r"^Value looks like object", "properties"),
         # Where the registry is that the model's name speaks of, and how it is reached.

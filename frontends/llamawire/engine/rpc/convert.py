@@ -72,6 +72,10 @@ METADATA_FIELDS = {
 }
 
 
+FOR_EVER_S = 1 << 33
+"""272 years. A timestamp ends in the year 9999, a duration may be longer."""
+
+
 # ---- requests ------------------------------------------------------------------------------------
 
 
@@ -131,7 +135,7 @@ def given_options(options: options_pb2.Options) -> dict[str, object]:
 
 def keep_alive_s(duration: Duration) -> float:
     seconds = duration.seconds + duration.nanos / 1e9
-    return math.inf if seconds < 0 else seconds
+    return seconds if 0 <= seconds < FOR_EVER_S else math.inf
 
 
 def timeout_s(duration: Duration) -> float:
