@@ -7,7 +7,7 @@ SOURCES := $(shell find frontends pyx proto -name '*.proto' -o -name '*.p[yx]x' 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e fuzz bench microbench peer tiny check clean
+.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e fuzz bench microbench peer tiny tiny-vision check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -70,6 +70,10 @@ peer: $(VENV)/.base  ## build llama.cpp's own server and benches of the same pin
 tiny: $(VENV)/.dev  ## train the model in the box again (under an hour, 2 cores)
 	$(PYTHON) -m venv build/torch && build/torch/bin/pip install -q -r models/tiny/requirements.txt
 	build/torch/bin/python models/tiny/train.py
+
+tiny-vision: $(VENV)/.dev  ## train its eyes again, which belong to the tiny.gguf that is there
+	$(PYTHON) -m venv build/torch && build/torch/bin/pip install -q -r models/tiny/requirements.txt
+	build/torch/bin/python models/tiny/train_vision.py
 
 check: lint test  ## what has to be green before a commit
 

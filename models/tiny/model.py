@@ -102,15 +102,19 @@ class Tiny(nn.Module):
                 nn.init.normal_(weight, std=0.02 / ((2 * shape.layers) ** 0.5 if deep else 1))
 
     def forward(self, ids: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        """All three are [batch, length]; the mask is [batch, 1, length, length], true = may see."""
+        """Both are [batch, length]; the mask is [batch, 1, length, length], true = may see."""
+        x = self.read(self.token_embd(ids), positions, mask)
+        return F.linear(x, self.token_embd.weight)
+
+    def read(self, x: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+        """From tokens as vectors, [batch, length, width], to what the output layer takes."""
         steps = torch.arange(0, self.shape.head_width, 2, dtype=torch.float32)
         frequencies = self.shape.rope_base ** (-steps / self.shape.head_width)
         angles = (positions[:, None, :, None].float() * frequencies).float()
         rope = (angles.cos(), angles.sin())
-        x = self.token_embd(ids)
         for block in self.blk:
             x = block(x, rope, mask)
-        return F.linear(self.output_norm(x), self.token_embd.weight)
+        return self.output_norm(x)
 
     @torch.no_grad()
     def generate(self, ids: list[int], stop: set[int], limit: int = 96) -> list[int]:
