@@ -27,6 +27,10 @@ from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
 PURE = os.environ.get("LLAMAWIRE_PURE", "") not in ("", "0")
+BOX_FILES = (
+    "Modelfile", "tiny.gguf",
+    "Modelfile.vision", "tiny-vision.gguf", "tiny-vision-adapter.gguf",
+)  # fmt: skip
 SOURCE_ROOTS = ("frontends", "proto") if PURE else ("frontends", "pyx", "proto")
 ENGINE_ONLY = ("llamawire.engine", "llamawire.worker", "llamawire.native")
 LOCK = ROOT / "csrc" / "llama.cpp.lock"
@@ -305,7 +309,7 @@ class build_everything(build):
 
 
 class build_python(build_py):
-    """Puts the model in the box into the engine's package; a checkout finds it in models/tiny."""
+    """Puts the models in the box into the engine's package; a checkout finds it in models/tiny."""
 
     def run(self) -> None:
         super().run()
@@ -313,7 +317,7 @@ class build_python(build_py):
             return
         target = Path(self.build_lib) / "llamawire" / "engine" / "box"
         target.mkdir(parents=True, exist_ok=True)
-        for name in ("tiny.gguf", "Modelfile"):
+        for name in BOX_FILES:
             shutil.copy2(ROOT / "models" / "tiny" / name, target / name)
 
 

@@ -14,14 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gguf import GGUFReader
 
 from e2e.daemon import Daemon
-from gguf_files import tiny_projector
 
 DOCUMENT = Path(__file__).parents[3] / "shared" / "spec" / "000_435d7645a98083d1.txt"
 NAMES = ("llama3.2", "llama3.1:8b", "codellama:code", "mistral")
-BOX = Path(__file__).parents[2] / "models" / "tiny" / "tiny.gguf"
 
 pytestmark = [
     pytest.mark.skipif(not DOCUMENT.exists(), reason="the API document is not beside the checkout"),
@@ -39,10 +36,8 @@ def port(request: pytest.FixtureRequest, daemon: Daemon) -> Iterator[int]:
     """REST of the daemon itself, and of an adapter in a process of its own."""
     for name in NAMES:
         assert daemon.post("/api/copy", {"source": "tiny", "destination": name}).status == 200
-    # A projector of random weights gives the model in the box eyes, if not sight.
-    folder = daemon.log.parent
-    width = int(GGUFReader(BOX).fields["llama.embedding_length"].contents())
-    daemon.add_model("llava", BOX, beside=tiny_projector(folder / "eyes.gguf", embedding=width))
+    seeing = {"source": "tiny-vision", "destination": "llava"}
+    assert daemon.post("/api/copy", seeing).status == 200
     if request.param == "serve":
         yield daemon.rest_port
         return

@@ -36,7 +36,7 @@ from llamawire.engine.runner import Keeper, LoadSettings, Runner
 from llamawire.engine.sandbox import Sandbox
 from llamawire.engine.scheduler import Scheduler
 from llamawire.engine.settings import Settings
-from llamawire.engine.store import BoxModel, Library, ModelName, StoreError
+from llamawire.engine.store import Box, Library, ModelName, StoreError
 from llamawire.engine.store.registry import Registry, RegistrySettings, TransferLimits
 from llamawire.engine.templates import template_capabilities
 from llamawire.engine.tls import grpc_credentials
@@ -280,7 +280,7 @@ async def run(settings: Settings) -> None:
 
 
 def open_library(settings: Settings) -> Library:
-    box = None if settings.no_default_model else BoxModel.open(box_folder())
+    box = None if settings.no_default_model else Box.open(box_folder())
     return Library(
         settings.models.expanduser(),
         box,
@@ -312,7 +312,7 @@ def registry_settings(settings: Settings, version: str) -> RegistrySettings:
 
 
 def box_folder() -> Path:
-    """The model in the box: inside the installed package, or in a checkout's models/tiny."""
+    """The models in the box: inside the installed package, or in a checkout's models/tiny."""
     here = Path(__file__).resolve()
     installed = here.parent / "box"
     return installed if installed.exists() else here.parents[3] / "models" / "tiny"

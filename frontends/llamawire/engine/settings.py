@@ -82,7 +82,7 @@ class Settings:
     no_prune: bool = False
     """LLAMAWIRE_NOPRUNE: keep files that no model uses."""
     no_default_model: bool = False
-    """LLAMAWIRE_NO_DEFAULT_MODEL: hide the model in the box."""
+    """LLAMAWIRE_NO_DEFAULT_MODEL: hide the models in the box."""
     message_bytes_max: int = 64 << 20
     """LLAMAWIRE_MESSAGE_BYTES: longest gRPC message and REST body; images travel in them."""
     grpc_streams_max: int = 1024

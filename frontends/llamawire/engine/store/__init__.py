@@ -5,7 +5,7 @@ Everything is synchronous and may be called from any thread; asyncio calls it th
 """
 
 from llamawire.engine.store.blobs import Blob, Blobs, BlobWriter, normalize_digest
-from llamawire.engine.store.box import BoxModel
+from llamawire.engine.store.box import Box
 from llamawire.engine.store.capabilities import TemplateCapabilities, TemplateChoice
 from llamawire.engine.store.chat_template import ChatTemplate, DetectTemplate, NamedTemplate
 from llamawire.engine.store.create import CheckTemplate, create
@@ -46,7 +46,7 @@ __all__ = [
     "BlobNotFound",
     "BlobWriter",
     "Blobs",
-    "BoxModel",
+    "Box",
     "ChatTemplate",
     "CheckTemplate",
     "ConfigBlob",

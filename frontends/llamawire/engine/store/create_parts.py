@@ -21,6 +21,7 @@ from llamawire.engine.store.layers import decode_parameters
 from llamawire.engine.store.library import Library
 from llamawire.engine.store.manifest import (
     ADAPTER,
+    FILE_TYPES,
     MODEL,
     PARAMS,
     PROJECTOR,
@@ -32,8 +33,6 @@ from llamawire.engine.store.model import Entry
 from llamawire.engine.store.names import ModelName, parse_source
 
 __all__ = ["Parts", "add_adapters", "add_template", "from_files", "from_model"]
-
-_MEDIA_TYPES = {"model": MODEL, "projector": PROJECTOR, "adapter": ADAPTER}
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def from_files(
         layer, gguf = group[0].layer, group[0].gguf
         if shards:
             blob, gguf = yield from merged(library, shards)
-            layer = Layer(_MEDIA_TYPES[gguf.role], blob.digest, blob.size)
+            layer = Layer(FILE_TYPES[gguf.role], blob.digest, blob.size)
         if layer.media_type == MODEL and parts.weights is not None:
             raise unsupported(
                 f'"{group[0].path}" is a second model; one file of weights is supported'
@@ -181,7 +180,7 @@ def _open(library: Library, path: str, digest: str) -> _File:
     if shard is None:
         # Only the first shard has the metadata of the model: shards are validated as a whole.
         gguf = validate_gguf(blob)
-    layer = Layer(_MEDIA_TYPES[gguf.role], normalize_digest(digest), blob.stat().st_size)
+    layer = Layer(FILE_TYPES[gguf.role], normalize_digest(digest), blob.stat().st_size)
     return _File(path, layer, gguf, shard)
 
 

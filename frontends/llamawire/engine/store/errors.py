@@ -132,7 +132,7 @@ class CreateError(StoreError):
 
 
 class StoreReadOnly(StoreError):
-    """The model in the box can be hidden, not deleted."""
+    """A model in the box can be hidden, not deleted."""
 
     code = "FAILED_PRECONDITION"
     reason = "READ_ONLY"

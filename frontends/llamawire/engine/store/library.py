@@ -1,4 +1,4 @@
-"""The library: all models of one folder, and below them, if there is one, the model in the box.
+"""The library: all models of one folder, and below them, if there is one, those in the box.
 
 What lies on disk is Ollama's format, so that both may use one folder. The order of every change
 keeps it whole at each moment: blobs first, then the manifest in one rename; a manifest goes
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from llamawire.engine.store import prune
 from llamawire.engine.store.blobs import Blob, Blobs
-from llamawire.engine.store.box import BoxModel
+from llamawire.engine.store.box import Box
 from llamawire.engine.store.capabilities import TemplateCapabilities
 from llamawire.engine.store.errors import (
     BlobNotFound,
@@ -26,7 +26,7 @@ from llamawire.engine.store.errors import (
 )
 from llamawire.engine.store.gguf import GgufCache
 from llamawire.engine.store.lock import StoreLock
-from llamawire.engine.store.manifest import MODEL, Layer, Manifest
+from llamawire.engine.store.manifest import FILE_TYPES, Layer, Manifest
 from llamawire.engine.store.manifests import Manifests
 from llamawire.engine.store.model import (
     Entry,
@@ -63,7 +63,7 @@ class Library:
     def __init__(
         self,
         root: Path,
-        lower: BoxModel | None = None,
+        lower: Box | None = None,
         *,
         template_capabilities: TemplateCapabilities = _no_capabilities,
         prefer_go: bool | None = None,
@@ -72,7 +72,7 @@ class Library:
         self.root = root
         self.blobs = Blobs(root / "blobs")
         self.manifests = Manifests(root / "manifests", root / "blobs")
-        self._lower = lower
+        self._lower = lower or Box(())
         self._lock = StoreLock(root / LOCK_FILE)
         self._reading = Reading(template_capabilities, prefer_go, GgufCache())
         self._models = ModelCache()
@@ -116,18 +116,19 @@ class Library:
         try:
             return self._read_entry(name)
         except ModelNotFound:
-            if self._lower is None or name.folded != self._lower.name.folded:
+            boxed = self._lower.find(name)
+            if boxed is None:
                 raise
-            return self._lower.entry()
+            return boxed.entry()
 
     def canonical(self, name: ModelName) -> ModelName:
         """The name as the store spells it already, or as it is given."""
-        return self.manifests.canonical(name, (self._lower.name,) if self._lower else ())
+        return self.manifests.canonical(name, self._lower.names)
 
     def copy(self, source: ModelName, destination: ModelName) -> None:
         """Gives a model a second name. The manifest keeps its bytes, so the digest stays.
 
-        Raises ModelNotFound for the source; both names being one is no error. Copying the model
+        Raises ModelNotFound for the source; both names being one is no error. Copying a model
         in the box writes its blobs into the folder.
         """
         if self.canonical(source).path == self.canonical(destination).path:
@@ -145,14 +146,14 @@ class Library:
     def delete(self, name: ModelName) -> None:
         """Removes a model and the blobs that no other one uses.
 
-        Raises ModelNotFound, CorruptManifest, and StoreReadOnly for the model in the box.
+        Raises ModelNotFound, CorruptManifest, and StoreReadOnly for a model in the box.
         """
         with self._lock.held():
             name = self.canonical(name)
             try:
                 manifest = self.manifests.decode(name)
             except ModelNotFound:
-                if self._lower is None or name.folded != self._lower.name.folded:
+                if self._lower.find(name) is None:
                     raise
                 raise StoreReadOnly(name.display) from None
             self.manifests.delete(name)
@@ -162,7 +163,7 @@ class Library:
         """Makes sure that a layer's blob is in the folder, and young. Raises BlobNotFound."""
         if self.blobs.reuse(layer.digest):
             return Blob(layer.digest, layer.size, is_new=False)
-        if layer.media_type == MODEL:
+        if layer.media_type in FILE_TYPES.values():
             return self.blobs.put_file(source.require(layer.digest), layer.digest)
         return self.blobs.put(source.read(layer.digest))
 
@@ -204,9 +205,8 @@ class Library:
 
     def _entries(self) -> Iterator[Entry]:
         names = self.manifests.names()
-        lower = self._lower
-        if lower is not None and all(name.folded != lower.name.folded for name in names):
-            names.append(lower.name)
+        known = {name.folded for name in names}
+        names += [name for name in self._lower.names if name.folded not in known]
         for name in names:
             try:
                 yield self.entry(name)

@@ -20,6 +20,7 @@ __all__ = [
     "ADAPTER",
     "CONFIG",
     "DRAFT",
+    "FILE_TYPES",
     "LICENSE",
     "MANIFEST",
     "MESSAGES",
@@ -48,6 +49,9 @@ SYSTEM = "application/vnd.ollama.image.system"
 PARAMS = "application/vnd.ollama.image.params"
 MESSAGES = "application/vnd.ollama.image.messages"
 LICENSE = "application/vnd.ollama.image.license"
+
+FILE_TYPES = {"model": MODEL, "projector": PROJECTOR, "adapter": ADAPTER}
+"""The layers that are GGUF files, by the role that the file has."""
 
 
 @dataclass(frozen=True)

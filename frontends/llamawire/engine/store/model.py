@@ -48,7 +48,7 @@ __all__ = [
 
 
 class LayerSource(Protocol):
-    """Where blobs are: the store's folder, or the model in the box."""
+    """Where blobs are: the store's folder, or a model in the box."""
 
     def require(self, digest: str) -> Path:
         """The file of a blob. Raises BlobNotFound."""
