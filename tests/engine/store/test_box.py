@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import os
 from pathlib import Path
 
@@ -112,6 +113,18 @@ def test_a_copy_has_its_own_blobs_and_the_same_digest(boxed: Library, folder: Pa
     boxed.delete(ModelName.parse("mine"))
     assert list(alone.blobs.files()) == []
     assert (folder / "tiny.gguf").exists()
+
+
+def test_copies_and_deletes_at_the_same_time_do_not_meet(boxed: Library) -> None:
+    def copy_and_delete(number: int) -> None:
+        name = ModelName.parse(f"copy-{number}")
+        boxed.copy(TINY, name)
+        assert boxed.get(name).system == "You are tiny."
+        boxed.delete(name)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        list(threads.map(copy_and_delete, range(60)))
+    assert not any(name.startswith("copy-") for name in shown(boxed))
 
 
 def test_the_folder_wins_over_the_box(boxed: Library) -> None:

@@ -133,15 +133,13 @@ class Library:
         """
         if self.canonical(source).path == self.canonical(destination).path:
             return
-        entry = self.entry(source)
-        if entry.source is not self.blobs:
-            for layer in entry.manifest.blobs:
-                self.store_layer(layer, entry.source)
-            self.install(destination, entry.data)
-            return
         with self._lock.held():
-            # Read again: only under the lock do the source's blobs stay as long as it does.
-            self._install(destination, self._read_entry(entry.name).data)
+            # Under the lock the blobs stay until the manifest names them: nobody deletes meanwhile.
+            entry = self.entry(source)
+            if entry.source is not self.blobs:
+                for layer in entry.manifest.blobs:
+                    self.store_layer(layer, entry.source)
+            self._install(destination, entry.data)
 
     def delete(self, name: ModelName) -> None:
         """Removes a model and the blobs that no other one uses.
