@@ -7,7 +7,7 @@ SOURCES := $(shell find frontends pyx proto -name '*.proto' -o -name '*.p[yx]x' 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e fuzz bench microbench peer tiny tiny-vision check clean
+.PHONY: help install serve dev proto build pure format lint types test test-csrc e2e fuzz soak bench microbench peer tiny tiny-vision check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ e2e: dev  ## only the tests that start real processes
 
 fuzz: dev  ## send 20,000 strange requests to a real server (LLAMAWIRE_FUZZ says how many)
 	LLAMAWIRE_FUZZ=$${LLAMAWIRE_FUZZ:-20000} $(BIN)/python -m pytest tests/e2e/test_fuzz.py
+
+soak: dev  ## mixed traffic with faults for MINUTES (60); plot and report in build/soak
+	PYTHONPATH=tests:frontends:pyx:proto $(BIN)/python -m soak --minutes $${MINUTES:-60}
 
 bench: dev peer  ## compare with llama-server and write docs/benchmarks.md; ONLY=ROW runs one row
 	PYTHONPATH=tests $(BIN)/python -m bench.table $(if $(ONLY),--only $(ONLY))
