@@ -74,7 +74,7 @@ def test_keys_open_every_door(locked: Locked) -> None:
 
     base_url = f"{locked.daemon.url}/v1"
     with openai.OpenAI(base_url=base_url, api_key=locked.key, max_retries=0) as client:
-        assert [model.id for model in client.models.list()] == ["tiny:latest"]
+        assert "tiny:latest" in [model.id for model in client.models.list()]
     with (
         openai.OpenAI(base_url=base_url, api_key="none", max_retries=0) as client,
         pytest.raises(openai.AuthenticationError),

@@ -161,18 +161,22 @@ def test_a_drain_ends_what_does_not_end_itself(start_daemon: Callable[..., Daemo
         connection.request("POST", "/api/generate", json.dumps(body))
         answer = connection.getresponse()
         answer.readline()
-        daemon.process.terminate()
-        assert settle(lambda: daemon.request("GET", "/readyz").status == 503)
-        refused = daemon.generate(prompt="hi")
-        with pytest.raises(grpc.RpcError) as ended:
-            list(stream)
+        # It reads all the time: last words do not wait long for who does not.
+        with concurrent.futures.ThreadPoolExecutor(1) as reader:
+            rest = reader.submit(answer.read)
+            daemon.process.terminate()
+            assert settle(lambda: daemon.request("GET", "/readyz").status == 503)
+            refused = daemon.generate(prompt="hi")
+            with pytest.raises(grpc.RpcError) as ended:
+                list(stream)
+            last_line = rest.result(60).splitlines()[-1]
     assert refused.status == 503
     assert "shutting down" in refused.json["error"]
     assert ended.value.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
     info = error_details_pb2.ErrorInfo()
     assert details(ended.value)[0].Unpack(info)
     assert info.reason == "SHUTTING_DOWN"
-    assert json.loads(list(answer)[-1]) == {"error": "the server is shutting down"}
+    assert json.loads(last_line) == {"error": "the server is shutting down"}
     assert daemon.process.wait(30) == 0
 
 
