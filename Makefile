@@ -61,8 +61,8 @@ fuzz: dev  ## send 20,000 strange requests to a real server (LLAMAWIRE_FUZZ says
 soak: dev  ## mixed traffic with faults for MINUTES (60); plot and report in build/soak
 	PYTHONPATH=tests:frontends:pyx:proto $(BIN)/python -m soak --minutes $${MINUTES:-60}
 
-bench: dev peer  ## compare with llama-server and write docs/benchmarks.md; ONLY=ROW runs one row
-	PYTHONPATH=tests $(BIN)/python -m bench.table $(if $(ONLY),--only $(ONLY))
+bench: dev peer  ## compare with llama-server and write docs/benchmarks.md; ONLY=ROW runs one row, GPU=1 those for a GPU
+	PYTHONPATH=tests $(BIN)/python -m bench.table $(if $(ONLY),--only $(ONLY)) $(if $(GPU),--gpu)
 
 microbench: dev  ## what each part of a request costs; prints a table, keeps nothing
 	$(BIN)/python -m pytest tests/bench --benchmark-enable --benchmark-only

@@ -1,6 +1,6 @@
 """`make bench`: runs the rows, keeps what each gave, and writes docs/benchmarks.md of all of them.
 
-    python -m bench.table [--only ROW[,ROW]] [--minutes N] [--page-only]
+    python -m bench.table [--only ROW[,ROW]] [--gpu] [--minutes N] [--page-only]
 
 A row's result stays in build/bench until the row is run again, so the table can be made in parts.
 """
@@ -19,7 +19,14 @@ from typing import Any
 
 from bench.table.page import write_page
 from bench.table.rows import ROWS, Row
-from bench.table.servers import PEER, ROOT, batched_step_ms, daemon, llama_server
+from bench.table.servers import (
+    PEER,
+    ROOT,
+    batched_step_ms,
+    bench_rate,
+    daemon,
+    llama_server,
+)
 
 FOLDER = ROOT / "build" / "bench"
 MINUTES = 20.0
@@ -28,10 +35,13 @@ MINUTES = 20.0
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", default="", help="names of rows, with commas between them")
+    parser.add_argument("--gpu", action="store_true", help="the rows that want a GPU, only them")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="no row begins later")
     parser.add_argument("--page-only", action="store_true", help="only write the page again")
     arguments = parser.parse_args()
     names = [name for name in arguments.only.split(",") if name]
+    if not names:
+        names = [row.name for row in ROWS if row.gpu == arguments.gpu]
     if unknown := set(names) - {row.name for row in ROWS}:
         parser.error(f"no such row: {', '.join(sorted(unknown))}; "
                      f"there are {', '.join(row.name for row in ROWS)}")  # fmt: skip
@@ -48,7 +58,7 @@ def run_rows(names: list[str], deadline: float) -> int:
     """How many rows failed or had no time."""
     failures = 0
     for row in ROWS:
-        if names and row.name not in names:
+        if row.name not in names:
             continue
         if time.monotonic() > deadline:
             print(f"{row.name}: no time is left; what an earlier run gave stays", flush=True)
@@ -71,14 +81,14 @@ def run_row(row: Row) -> dict[str, Any]:
     model = make_model(row.shape)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ours = stack.enter_context(daemon(folder, model))
+        ours = stack.enter_context(daemon(folder, model, row.places))
         targets = {"llamawire": f"ollama:{ours.url}"}
         for name, setting in row.others:
             (folder / name).mkdir()
-            other = stack.enter_context(daemon(folder / name, model, setting))
+            other = stack.enter_context(daemon(folder / name, model, row.places, setting))
             targets[name] = f"ollama:{other.url}"
         for name, flags in row.peers:
-            port = stack.enter_context(llama_server(folder, model, flags))
+            port = stack.enter_context(llama_server(folder, model, row.places, flags))
             targets[name.replace(" ", "_")] = f"openai:http://127.0.0.1:{port}"
         file = folder / "result.json"
         words = [word for name, address in targets.items()
@@ -86,14 +96,16 @@ def run_row(row: Row) -> dict[str, Any]:
         command = [
             sys.executable, "-m", "llamawire.cli", "bench", *words, "m", row.scenario,
             "--rounds", str(row.rounds), "--tokens", str(row.tokens),
-            "--limit", str(row.limit_s), "--json", str(file),
+            "--streams", str(row.places.streams), "--limit", str(row.limit_s), "--json", str(file),
         ]  # fmt: skip
         subprocess.run(command, check=True, timeout=row.limit_s * 3 + 120)
         found: dict[str, Any] = json.loads(file.read_text())
     for scenario in found["scenarios"]:
         del scenario["exchanges"]  # megabytes that the page does not need
-    if row.batched:
-        found["batched_step_ms"] = batched_step_ms(model, row.tokens)
+    if row.reference == "llama-batched-bench":
+        found["reference"] = batched_step_ms(model, row.tokens, row.places)
+    elif row.reference:
+        found["reference"] = bench_rate(model, row.tokens)
     found["commit"] = commit()
     return found
 

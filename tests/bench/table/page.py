@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import shlex
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.table.rows import ROWS, Line, Row
-from bench.table.servers import OURS, batched_command, peer_command
+from bench.table.servers import batched_command, bench_command, peer_command
 
 __all__ = ["write_page"]
 
@@ -27,25 +28,24 @@ Ollama's column is quoted from an earlier measurement on another machine of two 
 be had here. "reached" goes by the middle of the ratio or of the times, not by the interval's end.
 """
 
-GPU = """\
+COMMANDS_HEAD = """\
+Commands, with the row's model created as `m` in our daemon, and the ports of that run:
+"""
+
+GPU_HEAD = """\
 ## With a GPU
 
-No GPU was at hand, so nothing was measured on one. On a machine with one:
-
-    LLAMAWIRE_CUDA=1 make install peer
-    llamawire bench --make-model llama3-8b-q8_0 8b.gguf
-    LLAMAWIRE_NUM_PARALLEL=32 LLAMAWIRE_CONTEXT_LENGTH=2048 llamawire serve
-    build/peer/bin/llama-server -m 8b.gguf -np 32 -c 65536 -ngl 99 --port 8080
-    build/peer/bin/llama-server -m 8b.gguf -np 32 -c 65536 -ngl 99 -bs --port 8081
-    llamawire bench --target llamawire=ollama:http://127.0.0.1:11434 \\
-        --target llama-server=openai:http://127.0.0.1:8080 \\
-        --target llama-server-bs=openai:http://127.0.0.1:8081 --streams 32 m streams one-stream
-    build/peer/bin/llama-bench -m 8b.gguf -ngl 99
+`make bench GPU=1` on a machine with one, after `LLAMAWIRE_CUDA=1 make install peer`. All layers are
+on the GPU; llama-server runs with its sampling on the CPU and, as `-bs`, on the GPU.
 """
 
 
 def write_page(path: Path, results: dict[str, dict[str, Any]]) -> None:
-    parts = [HEAD, machine_part(results), table_part(results), commands_part(results), GPU]
+    parts = [HEAD]
+    for head, gpu in (("", False), (GPU_HEAD, True)):
+        rows = [row for row in ROWS if row.gpu == gpu]
+        found = {row.name: results[row.name] for row in rows if row.name in results}
+        parts += [head, machine_part(found), table_part(rows, found), commands_part(rows, found)]
     path.write_text("\n".join(part for part in parts if part))
 
 
@@ -64,15 +64,15 @@ def machine_part(results: dict[str, dict[str, Any]]) -> str:
             "\n**The machine was busy with other work** when these rows began (share of its CPUs "
             f"in use): {', '.join(busy)}. Trust their ratios more than their numbers."
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" if lines else ""
 
 
-def table_part(results: dict[str, dict[str, Any]]) -> str:
+def table_part(rows: Sequence[Row], results: dict[str, dict[str, Any]]) -> str:
     lines = [
         "| scenario | llamawire | llama-server | ratio | aim | | Ollama | date, commit, load |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in ROWS:
+    for row in rows:
         for line in row.lines:
             if row.name in results:
                 lines += line_cells(row, line, results[row.name])
@@ -89,7 +89,7 @@ def line_cells(row: Row, line: Line, result: dict[str, Any]) -> list[str]:
     values = scenario["values"]
     ours = middle(values["llamawire"][line.metric])
     when = f"{result['machine']['date']}, {result['commit']}, {scenario['load_average']:.1f}"
-    rivals = rivals_of(scenario, line, result)
+    rivals = rivals_of(row, scenario, line, result)
     cells = []
     for index, (name, theirs, ratio) in enumerate(rivals or [("", math.nan, None)]):
         title = line.title if index == 0 else f"… against {name.replace('_', ' ')}"
@@ -103,14 +103,14 @@ def line_cells(row: Row, line: Line, result: dict[str, Any]) -> list[str]:
 
 
 def rivals_of(
-    scenario: dict[str, Any], line: Line, result: dict[str, Any]
+    row: Row, scenario: dict[str, Any], line: Line, result: dict[str, Any]
 ) -> list[tuple[str, float, tuple[float, float, float] | None]]:
     """Name, value, and the ratio of ours to it with its interval."""
     found = []
-    if "batched_step_ms" in result:
-        step = result["batched_step_ms"]
+    if "reference" in result:
+        reference = result["reference"]
         ours = middle(scenario["values"]["llamawire"][line.metric])
-        found.append(("llama-batched-bench", step, (ours / step, math.nan, math.nan)))
+        found.append((row.reference, reference, (ours / reference, math.nan, math.nan)))
     for ratio in scenario["ratios"]:
         if ratio["metric"] == line.metric:
             theirs = middle(scenario["values"][ratio["to"]][line.metric])
@@ -132,27 +132,28 @@ def reached(line: Line, ours: float, ratio: float) -> str:
     return "reached" if good else "**missed**"
 
 
-def commands_part(results: dict[str, dict[str, Any]]) -> str:
-    settings = " ".join(f"{key}={value}" for key, value in OURS.items())
-    lines = [
-        "## Commands\n",
-        f"The daemon of every row: `{settings} llamawire serve`, with the row's model created as "
-        "`m`. What each row ran, with the ports of that run:\n",
-    ]
-    for row in ROWS:
+def commands_part(rows: Sequence[Row], results: dict[str, dict[str, Any]]) -> str:
+    """What each row ran, with the ports of that run."""
+    lines: list[str] = []
+    for row in rows:
         if row.name not in results:
             continue
+        file = f"{row.shape}.gguf"
+        settings = " ".join(f"{key}={value}" for key, value in row.places.settings.items())
         lines.append(f"**{row.name}**\n")
-        lines.append(f"    llamawire bench --make-model {row.shape} {row.shape}.gguf")
+        lines.append(f"    llamawire bench --make-model {row.shape} {file}")
+        lines.append(f"    {settings} llamawire serve")
         for _, setting in row.others:
             lines.append(f"    {setting} {settings} llamawire serve")
         for _, flags in row.peers:
-            lines.append(f"    {shlex.join(peer_command(f'{row.shape}.gguf', 'PORT', flags))}")
+            lines.append(f"    {shlex.join(peer_command(file, 'PORT', row.places, flags))}")
         lines.append(f"    {shown_command(results[row.name]['command'])}")
-        if row.batched:
-            lines.append(f"    {shlex.join(batched_command(f'{row.shape}.gguf', row.tokens))}")
+        if row.reference == "llama-batched-bench":
+            lines.append(f"    {shlex.join(batched_command(file, row.tokens, row.places))}")
+        elif row.reference:
+            lines.append(f"    {shlex.join(bench_command(file, row.tokens))}")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([COMMANDS_HEAD, *lines]) if lines else ""
 
 
 def shown_command(command: str) -> str:

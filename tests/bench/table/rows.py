@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from bench.table.servers import Places
 
 __all__ = ["ROWS", "Line", "Row"]
 
 TINY, SMALL, LARGE = "tiny-1m-q8_0", "smollm2-135m-q8_0", "llama3.2-1b-q4_0"
+LARGEST = "llama3-8b-q8_0"
 NO_FLAGS: tuple[str, ...] = ()
 FAIR_ON_GAPS = ("-b", "128", "-ub", "128")
+GPU_PEERS = (("llama-server", ("-ngl", "99")), ("llama-server -bs", ("-ngl", "99", "-bs")))
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,11 @@ class Row:
     peers: tuple[tuple[str, tuple[str, ...]], ...] = (("llama-server", NO_FLAGS),)
     rounds: int = 9
     limit_s: int = 150
-    batched: bool = False
-    """llama-batched-bench runs beside it."""
+    reference: str = ""
+    """`llama-batched-bench` or `llama-bench`, if it runs too, without a server."""
+    places: Places = field(default_factory=Places)
+    gpu: bool = False
+    """Only with --gpu, which leaves out the others."""
     others: tuple[tuple[str, str], ...] = ()
     """Daemons of ours with one more setting, `NAME=VALUE`, and what they are called."""
 
@@ -113,6 +120,38 @@ ROWS = (
         tokens=24,
         rounds=5,
         limit_s=240,
-        batched=True,
+        reference="llama-batched-bench",
+    ),
+    Row(
+        "gpu-one-stream", "one-stream", LARGEST,
+        (Line("rate", "8B Q8_0, one stream, tok/s", ">= 0.98 of llama-bench", "", ratio=0.98),),
+        tokens=256,
+        peers=GPU_PEERS,
+        places=Places(1, 1024),
+        reference="llama-bench",
+        rounds=5,
+        limit_s=60,
+        gpu=True,
+    ),
+    Row(
+        "gpu-streams-32", "streams", LARGEST,
+        (Line("rate", "8B Q8_0, 32 streams, tok/s in all", ">= 1.3 x the better one", "",
+              ratio=1.3),),
+        tokens=256,
+        peers=GPU_PEERS,
+        places=Places(32, 1024),
+        rounds=5,
+        limit_s=60,
+        gpu=True,
+    ),
+    Row(
+        "gpu-streams-64", "streams", LARGEST,
+        (Line("rate", "8B Q8_0, 64 streams, tok/s in all", "", ""),),
+        tokens=256,
+        peers=GPU_PEERS,
+        places=Places(64, 1024),
+        rounds=5,
+        limit_s=60,
+        gpu=True,
     ),
 )  # fmt: skip

@@ -6,6 +6,8 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -21,8 +23,14 @@ def describe() -> dict[str, str]:
     """What a number without it means little."""
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": f"{_processor()}, {os.cpu_count()} CPUs, {platform.system()} "
-        f"{platform.release()}",
+        "machine": ", ".join(
+            [
+                _processor(),
+                f"{os.cpu_count()} CPUs",
+                *_gpus(),
+                f"{platform.system()} {platform.release()}",
+            ]
+        ),
         "llamawire": importlib.metadata.version("llamawire"),
         "python": platform.python_version(),
     }
@@ -56,3 +64,14 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str]:
+    """NVIDIA's, by its driver's own tool where that is installed."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    lines = done.stdout.splitlines() if done.returncode == 0 else []
+    return [" with driver ".join(part.strip() for part in line.split(",")) for line in lines]
