@@ -59,7 +59,7 @@ fuzz: dev  ## send 20,000 strange requests to a real server (LLAMAWIRE_FUZZ says
 	LLAMAWIRE_FUZZ=$${LLAMAWIRE_FUZZ:-20000} $(BIN)/python -m pytest tests/e2e/test_fuzz.py
 
 soak: dev  ## mixed traffic with faults for MINUTES (60); plot and report in build/soak
-	PYTHONPATH=tests:frontends:pyx:proto $(BIN)/python -m soak --minutes $${MINUTES:-60}
+	PYTHONPATH=tests:frontends:pyx:proto $(BIN)/python -m soak --minutes $${MINUTES:-60} --think $${THINK:-0}
 
 bench: dev peer  ## compare with llama-server and write docs/benchmarks.md; ONLY=ROW runs one row, GPU=1 those for a GPU
 	PYTHONPATH=tests $(BIN)/python -m bench.table $(if $(ONLY),--only $(ONLY)) $(if $(GPU),--gpu)

@@ -32,7 +32,7 @@ FAILURES_SHOWN = 20
 class Soak:
     """One daemon under traffic."""
 
-    def __init__(self, folder: Path, seconds: float, seed: int) -> None:
+    def __init__(self, folder: Path, seconds: float, think_s: float, seed: int) -> None:
         self.daemon = Daemon(
             folder,
             LLAMAWIRE_HEARTBEAT_TIMEOUT=str(HEARTBEAT_TIMEOUT_S),
@@ -47,6 +47,7 @@ class Soak:
         self._seed = seed
         self._started = time.monotonic()
         self._seconds = seconds
+        self._think_s = think_s
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -61,7 +62,7 @@ class Soak:
     def _call(self, number: int) -> None:
         chance = random.Random(self._seed * 1000 + number)
         asks, weights = list(ASKS), list(ASKS.values())
-        while not self._ended.is_set():
+        while not self._ended.wait(chance.expovariate(1) * self._think_s):
             (ask,) = chance.choices(asks, weights)
             try:
                 outcome = ask(self.daemon, chance)
@@ -109,12 +110,13 @@ def report(soak: Soak, verdicts: list[watch.Verdict]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--think", type=float, default=0, help="mean pause of a caller, seconds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/soak"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        soak = Soak(Path(folder), arguments.minutes * 60, arguments.seed)
+        soak = Soak(Path(folder), arguments.minutes * 60, arguments.think, arguments.seed)
         soak.run()
         code = soak.daemon.stop()
         (arguments.out / "daemon.log").write_bytes(soak.daemon.log.read_bytes())
