@@ -14,7 +14,7 @@ from e2e.daemon import Daemon
 from llamawire.v1 import generation_pb2
 from llamawire.v1.options_pb2 import Options
 
-COUNT = 30_000
+COUNT = 8_000
 """Tokens of an answer: several seconds of work, far more than what fits into the pipes between."""
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz" * (COUNT // 26 + 2)

@@ -124,7 +124,7 @@ def test_rows_with_different_forms_share_a_model(daemon: Daemon) -> None:
 def test_a_form_survives_the_worker(start_daemon: Callable[..., Daemon]) -> None:
     daemon = start_daemon(LLAMAWIRE_READ_AHEAD="64")
     daemon.add_endless_model()
-    count = 30_000
+    count = 8_000
     form = generation_pb2.Format(regex=r"([a-y]{1,24}9)*")
     request = generation_pb2.GenerateRequest(
         model="endless", prompt="z", raw=True, format=form,
