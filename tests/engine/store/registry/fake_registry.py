@@ -66,7 +66,6 @@ class FakeRegistry:
     cuts: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     stalls: list[int] = field(default_factory=list)
-    wrong: int = 0
     rate: float = 0.0
     gate: asyncio.Event | None = None
     served_bytes: int = 0
@@ -169,9 +168,6 @@ class FakeRegistry:
             data = data[first : last + 1]
             response.set_status(206)
             response.headers["Content-Range"] = f"bytes {first}-{last}/{total}"
-        if self.wrong:
-            self.wrong -= 1
-            data = bytes([data[0] ^ 1]) + data[1:]
         if total > 2:
             data += self.surplus
         if self.is_chunked:

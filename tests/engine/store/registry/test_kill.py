@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 from engine.store.dying import KILLED, STEPS_MAX, dying, running
 from engine.store.registry.conftest import LIMITS, Open, Start, lines_of, noise
 from engine.store.registry.fake_registry import FakeRegistry, digest_of
+from engine.store.registry.transfers import transfer
 from engine.store.test_kill import check_nothing_is_left_over, check_whole
 from llamawire.engine.store import Library, ModelName, ModelNotFound
 from llamawire.engine.store.manifest import CONFIG, Layer, Manifest
-from llamawire.engine.store.registry import Registry, RegistrySettings, TransferLimits
 
 TEXT = "application/vnd.ollama.image.license"
 KILLS = 6
@@ -55,22 +54,10 @@ async def test_kills_cost_a_chunk_each(start: Start, tmp_path: Path) -> None:
 
 
 # Two parts and three chunks of them, so that dying at each step takes little time.
-SMALL = noise(40_000, seed=2)
+SMALL = noise(28_000, seed=2)
 SMALL_LIMITS = replace(
     LIMITS, part_bytes_min=24_000, chunk_bytes=16_000, chunk_age_s=60.0, wire_bytes_min=8_000
 )
-
-
-def transfer(root: Path, way: str, name: str, limits: TransferLimits = SMALL_LIMITS) -> None:
-    """Pulls or pushes, in a process without anything else."""
-
-    async def main() -> None:
-        registry = Registry(Library(root), RegistrySettings(limits=limits))
-        progress: AsyncIterator[Any] = getattr(registry, way)(name)
-        await lines_of(progress)
-        await registry.close()
-
-    asyncio.run(main())
 
 
 def manifest_of(library: Library, name: str) -> bytes | None:
@@ -83,14 +70,14 @@ def manifest_of(library: Library, name: str) -> bytes | None:
 async def test_who_dies_at_any_step_of_a_pull_leaves_the_old_model_or_the_new(
     fake: FakeRegistry, open_registry: Open, tmp_path: Path
 ) -> None:
-    new = fake.add_model("library/m:latest", (TEXT, SMALL), (TEXT, b"small"))
+    new = fake.add_model("library/m:latest", (TEXT, SMALL))
     name, old = f"http://{fake.host}/library/m", b'{"layers":null}'
     for step in range(STEPS_MAX):
         library = Library(tmp_path / str(step))
         # Every other time there is a model of this name already.
         if step % 2:
             library.manifests.write(ModelName.parse(name), old)
-        process = dying(step, transfer, library.root, "pull", name)
+        process = dying(step, transfer, library.root, "pull", name, SMALL_LIMITS)
         await asyncio.to_thread(process.join)
         assert manifest_of(library, name) in (old if step % 2 else None, new)
         check_whole(library)
@@ -105,12 +92,12 @@ async def test_who_dies_at_any_step_of_a_pull_leaves_the_old_model_or_the_new(
 
 
 def install(library: Library, name: str) -> bytes:
-    """A model of two files; its manifest."""
-    layers = (library.blobs.put(SMALL), library.blobs.put(b"small"))
+    """A model of a file and its config; its manifest."""
+    layer = library.blobs.put(SMALL)
     config = library.blobs.put(b"{}")
     manifest = Manifest(
         Layer(CONFIG, config.digest, config.size),
-        tuple(Layer(TEXT, blob.digest, blob.size) for blob in layers),
+        (Layer(TEXT, layer.digest, layer.size),),
     ).encode()
     library.install(ModelName.parse(name), manifest)
     return manifest
@@ -135,7 +122,7 @@ def check_sent(fake: FakeRegistry, manifest: bytes | None) -> None:
     sent = fake.manifests.get("library/m:latest")
     assert sent in (None, manifest)
     if sent is not None:
-        assert {digest_of(SMALL), digest_of(b"small"), digest_of(b"{}")} <= set(fake.blobs)
+        assert {digest_of(SMALL), digest_of(b"{}")} <= set(fake.blobs)
     assert all(digest_of(data) == digest for digest, data in fake.blobs.items())
 
 
@@ -147,7 +134,7 @@ async def test_who_dies_at_any_moment_of_a_push_leaves_nothing_or_the_model(
         name = f"http://{fake.host}/library/m"
         manifest = install(library, name)
         fake.on_event = killer = Killer(step)
-        process = killer.victim = running(transfer, library.root, "push", name)
+        process = killer.victim = running(transfer, library.root, "push", name, SMALL_LIMITS)
         await asyncio.to_thread(process.join)
         check_sent(fake, manifest)
         fake.on_event = lambda: None
@@ -168,7 +155,7 @@ async def test_a_killed_upload_goes_on_from_its_last_part(
     name = f"http://{fake.host}/library/m"
     install(library, name)
     fake.on_event = killer = Killer(0, lambda: fake.received_bytes > SMALL_LIMITS.part_bytes_min)
-    process = killer.victim = running(transfer, library.root, "push", name)
+    process = killer.victim = running(transfer, library.root, "push", name, SMALL_LIMITS)
     await asyncio.to_thread(process.join)
     assert process.exitcode
     fake.on_event, before = lambda: None, fake.received_bytes
