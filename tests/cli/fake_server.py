@@ -166,6 +166,7 @@ class FakeServer:
 
     def PullModel(self, request: Any, context: Any) -> Iterator[Any]:
         self._note(request, context)
+        context.add_callback(lambda: context.is_active() or self.was_cancelled.set())
         yield from self.progress
         self.on_pull()
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import signal
 
 import grpc
 
-from cli.conftest import Cli
+from cli.conftest import Cli, interrupt_after
 from cli.fake_server import FakeServer, status
+from llamawire.cli.__main__ import main
 from llamawire.cli.progress import show_progress
+from llamawire.cli.terminal import Terminal
 from llamawire.v1 import model_service_pb2 as pb
 
 STEPS = [
@@ -46,6 +49,18 @@ def test_without_a_terminal_each_step_is_a_line(cli: Cli, server: FakeServer) ->
         "verifying sha256 digest\n"
         "success\n"
     )
+
+
+def test_ctrl_c_ends_a_pull(server: FakeServer) -> None:
+    server.progress = pulled()[:2]
+    server.on_pull = lambda: server.was_cancelled.wait(20)
+    err = io.StringIO()
+    pressing = interrupt_after(err, "pulling 8eeb52dfb3bb")
+    code = main(["pull", "llama3"], Terminal(io.StringIO(), io.StringIO(), err))
+    pressing.join()
+    assert (code, err.getvalue()) == (130, "pulling manifest\npulling 8eeb52dfb3bb (4.6 GB)\n")
+    assert server.was_cancelled.wait(10)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_on_a_terminal_files_have_bars_and_all_is_in_order() -> None:

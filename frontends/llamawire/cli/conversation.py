@@ -7,12 +7,14 @@ back with the next prompt. `turns` keeps the texts, which is all that Chat will 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from google.protobuf.duration_pb2 import Duration
 
 from llamawire.cli.client import Client
 from llamawire.cli.options import options_message
+from llamawire.cli.replies import replies
 from llamawire.modelfile import ParameterValue
 from llamawire.v1.generation_pb2 import (
     Finished,
@@ -79,18 +81,15 @@ class Conversation:
 
         The model sees images in the turn that they come with: `context` has no place for them.
         """
-        call = self._client.generation.Generate(self._request(prompt, images))
-        answer: list[str] = []
-        try:
-            for reply in call:
+        request, answer = self._request(prompt, images), list[str]()
+        with closing(replies(self._client.generation.Generate, request)) as arriving:
+            for reply in arriving:
                 if text := _text(reply):
                     answer.append(text.content)
                     yield text
                 elif reply.HasField("finished"):
                     self._remember(prompt, "".join(answer), reply.finished)
                     yield reply.finished
-        finally:
-            call.cancel()  # type: ignore[no-untyped-call]
 
     def _request(self, prompt: str, images: Sequence[bytes]) -> GenerateRequest:
         settings = self.settings

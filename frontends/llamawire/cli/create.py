@@ -11,6 +11,7 @@ from llamawire.cli.errors import CliError
 from llamawire.cli.model_files import adapter_files, file_keys, source_files
 from llamawire.cli.names import check_name
 from llamawire.cli.progress import Progress, show_progress
+from llamawire.cli.replies import replies
 from llamawire.cli.terminal import Terminal
 from llamawire.cli.upload import digest_of, upload
 from llamawire.modelfile import Modelfile, ModelfileError, ParameterValue, parse
@@ -65,7 +66,7 @@ def create_request(
 
 
 def send_create(client: Client, request: pb.CreateModelRequest, progress: Progress) -> None:
-    for reply in client.models.CreateModel(request):
+    for reply in replies(client.models.CreateModel, request):
         progress.update(reply.status, reply.digest, reply.total_bytes, reply.completed_bytes)
 
 

@@ -24,6 +24,7 @@ from llamawire.cli.multiline import Entry, Multiline
 from llamawire.cli.names import ModelName
 from llamawire.cli.progress import show_waiting
 from llamawire.cli.prompt import Prompt
+from llamawire.cli.replies import replies
 from llamawire.cli.terminal import Terminal
 from llamawire.v1.model_service_pb2 import GetModelRequest
 
@@ -164,7 +165,7 @@ class Repl:
             parameters=self.conversation.settings.parameters,
             messages=self.conversation.turns,
         )
-        for _ in self.client.models.CreateModel(request):
+        for _ in replies(self.client.models.CreateModel, request):
             pass
         self.terminal.print(f"Created new model '{name}'")
 

@@ -10,6 +10,7 @@ from llamawire.cli.client import Client
 from llamawire.cli.errors import CliError, Failure
 from llamawire.cli.names import ModelName
 from llamawire.cli.progress import show_progress
+from llamawire.cli.replies import replies
 from llamawire.cli.terminal import Terminal
 from llamawire.v1 import model_service_pb2 as pb
 
@@ -34,7 +35,7 @@ def pull_model(client: Client, terminal: Terminal, name: str, *, insecure: bool)
     """Has the server fetch a model and shows how far it is."""
     request = pb.PullModelRequest(model=name, insecure=insecure)
     with show_progress(terminal.stderr) as progress:
-        for reply in client.models.PullModel(request):
+        for reply in replies(client.models.PullModel, request):
             progress.update(reply.status, reply.digest, reply.total_bytes, reply.completed_bytes)
 
 
@@ -43,7 +44,7 @@ def push(arguments: argparse.Namespace, client: Client, terminal: Terminal) -> N
     request = pb.PushModelRequest(model=name, insecure=arguments.insecure)
     try:
         with show_progress(terminal.stderr) as progress:
-            for reply in client.models.PushModel(request):
+            for reply in replies(client.models.PushModel, request):
                 progress.update(
                     reply.status, reply.digest, reply.total_bytes, reply.completed_bytes
                 )
