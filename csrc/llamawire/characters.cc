@@ -29,15 +29,15 @@ CharacterSet make_set(std::vector<CharacterRange> ranges, bool is_negated) {
     std::sort(ranges.begin(), ranges.end(),
               [](const auto& a, const auto& b) { return a.first < b.first; });
     CharacterSet set;
-    for (const CharacterRange& range : ranges) {
-        if (range.last < range.first || range.first > kLastCharacter) continue;
+    for (CharacterRange range : ranges) {
+        range.last = std::min(range.last, kLastCharacter);
+        if (range.last < range.first) continue;
         if (!set.empty() && range.first <= set.back().last + 1) {
             set.back().last = std::max(set.back().last, range.last);
         } else {
             set.push_back(range);
         }
     }
-    if (!set.empty()) set.back().last = std::min(set.back().last, kLastCharacter);
     if (!is_negated) return set;
     CharacterSet others;
     uint32_t next = 0;

@@ -57,6 +57,14 @@ TEST_CASE("the bytes of a set's characters lead to their end, and those of no ot
     }
 }
 
+TEST_CASE("a range may end beyond all characters, and another may lie in it") {
+    CHECK(make_set({{0, 0xFFFFFFFF}, {5, 6}}, true).empty());
+    const CharacterSet set = make_set({{5, 6}, {1, 0xFFFFFFFF}}, false);
+    REQUIRE(set.size() == 1);
+    CHECK(set[0].first == 1);
+    CHECK(set[0].last == kLastCharacter);
+}
+
 TEST_CASE("what is not UTF-8 leads nowhere") {
     CharacterNodes nodes;
     const int32_t root = nodes.root(make_set({}, true));
