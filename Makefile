@@ -29,12 +29,12 @@ pure: dev  ## the wheel without the engine: adapter, client and command line
 
 format: $(VENV)/.dev  ## write ruff's, clang-format's and buf's format
 	ruff format . && ruff check --fix .
-	clang-format -i csrc/llamawire/*.cc csrc/llamawire/*.h csrc/tests/*.cc
+	clang-format -i csrc/llamawire/*.cc csrc/llamawire/*.h csrc/tests/*.cc csrc/fuzz/*.cc csrc/fuzz/*.h
 	buf format -w
 
 lint: dev  ## check format, style, layers, types and stubs
 	ruff format --check . && ruff check .
-	clang-format --dry-run -Werror csrc/llamawire/*.cc csrc/llamawire/*.h csrc/tests/*.cc
+	clang-format --dry-run -Werror csrc/llamawire/*.cc csrc/llamawire/*.h csrc/tests/*.cc csrc/fuzz/*.cc csrc/fuzz/*.h
 	cython-lint pyx
 	buf lint && buf format -d --exit-code
 	PYTHONPATH=frontends:pyx:proto lint-imports
