@@ -70,6 +70,8 @@ OLLAMA_SAYS = [
         (r"^unsupported quantization type", "quantize"),
         (r"^Value looks like object", "arguments"),
         (r"^Value looks like object", "properties"),
+        # Of a schema that refers to itself.
+        (r"^grammar: ", "format"),
         # Where the registry is that the model's name speaks of, and how it is reached.
         (r"^pull model manifest|^max retries", "insecure"),
         (r"^pull model manifest|^max retries", "model"),
@@ -149,6 +151,18 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
             {"role": "tool", "content": "1", "name": "f", "tool_call_id": "c"}],
         "tools": [TOOL], "reasoning": {"effort": "none"}, "logprobs": True, "top_logprobs": 2,
         "response_format": {"type": "json_schema", "json_schema": {"schema": FORM}}}),
+    ("POST", "/v1/messages", {
+        "model": "tiny", "stream": False, "max_tokens": 3, "temperature": 0.1, "top_p": 0.9,
+        "top_k": 5, "stop_sequences": ["x"], "system": [{"type": "text", "text": "s"}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "r"},
+                {"type": "tool_use", "id": "c", "name": "f", "input": {"city": "x"}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "c", "content": "1"}]}],
+        "tools": [{"name": "f", "input_schema": FORM}], "thinking": {
+            "type": "enabled", "budget_tokens": 1}, "output_config": {"effort": "low"}}),
     ("POST", "/v1/completions", {**OPENAI, "prompt": "Hi", "suffix": "", "logprobs": 2}),
     ("POST", "/v1/embeddings", {"model": "vectors", "input": ["the"], "dimensions": 2,
                                 "encoding_format": "base64"}),

@@ -19,6 +19,7 @@ from e2e.daemon import Answer, Daemon
 from llamawire.engine.access import Key, KeyFile, new_key
 from llamawire.v1 import generation_pb2
 
+ASKED = {"model": "tiny", "max_tokens": 2, "messages": [{"role": "user", "content": "hi"}]}
 START = {"model": "tiny", "prompt": "hi", "stream": False, "options": {"num_predict": 2}}
 
 
@@ -80,6 +81,12 @@ def test_keys_open_every_door(locked: Locked) -> None:
         pytest.raises(openai.AuthenticationError),
     ):
         client.models.list()
+
+    # Anthropic's client says its key in another header.
+    for key in (locked.key, "none"):
+        refused = locked.daemon.request("POST", "/v1/messages", ASKED, **{"x-api-key": key})
+        assert refused.status == (200 if key == locked.key else 401), refused.body
+    assert refused.json["error"]["type"] == "authentication_error"
 
 
 def test_a_strangers_message_is_not_received(locked: Locked) -> None:

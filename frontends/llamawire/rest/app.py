@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from . import host, openai
+from . import anthropic, host, openai
 from .blobs import BlobHandlers
 from .cors import Cors
 from .credentials import ask_before_bodies, carry_authorization, with_authorization
+from .dialect import MESSAGES_PATH, UNCACHED
 from .embedding import EmbeddingHandlers
 from .errors import RestError
 from .generation import GenerationHandlers
@@ -94,6 +95,7 @@ def _routes(stubs: Stubs, stamp: UtcStamp) -> Router:
     tokens = TokenHandlers(stubs)
     compatible = openai.OpenAIHandlers(stubs, stamp)
     embedded = openai.EmbeddingHandlers(stubs)
+    anthropics = anthropic.AnthropicHandlers(stubs)
     router = Router()
     router.add("/", GET=server.root, HEAD=server.root)
     router.add("/healthz", GET=server.healthz, HEAD=server.healthz)
@@ -121,6 +123,7 @@ def _routes(stubs: Stubs, stamp: UtcStamp) -> Router:
     router.add("/v1/completions", POST=compatible.completions)
     router.add("/v1/embeddings", POST=embedded.embeddings)
     router.add("/v1/rerank", POST=embedded.rerank)
+    router.add(MESSAGES_PATH, POST=anthropics.messages)
     router.add("/v1/models", GET=compatible.models)
     router.add("/v1/models/:model", GET=compatible.model)
     return router
@@ -160,7 +163,7 @@ def _check_host(router: Router) -> Middleware:
 def _answer_errors(settings: RestSettings) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        answer = openai.error_response if request.path.startswith("/v1/") else _error_response
+        answer = _error_form(request.path)
         try:
             return await handler(request)
         except (RestError, DecodeError) as error:
@@ -182,6 +185,13 @@ def _answer_errors(settings: RestSettings) -> Middleware:
     return middleware
 
 
+def _error_form(path: str) -> Callable[[RestError | DecodeError], web.Response]:
+    """Each dialect has its own."""
+    if path == MESSAGES_PATH:
+        return anthropic.error_response
+    return openai.error_response if path.startswith("/v1/") else _error_response
+
+
 def _error_response(error: RestError | DecodeError) -> web.Response:
     if isinstance(error, DecodeError):
         return json_response({"error": str(error)}, status=400)
@@ -195,6 +205,9 @@ def _finish_headers(
 
     async def finish(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.pop(hdrs.SERVER, None)
+        if request.path == MESSAGES_PATH:
+            for name, value in UNCACHED.items():
+                response.headers.setdefault(name, value)
         origin = request.headers.get(hdrs.ORIGIN, "")
         if cors.applies(origin, request.headers.get(hdrs.HOST, "")) and cors.allows(origin):
             for name, value in cors.headers(origin).items():

@@ -1,7 +1,7 @@
 """The key of a request, handed on to the engine, which alone judges it.
 
-The HTTP header `Authorization` becomes the metadata `authorization` of every call that is made on
-behalf of the request.
+The HTTP header `Authorization`, or what Anthropic's clients send in its place, becomes the metadata
+`authorization` of every call that is made on behalf of the request.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from aiohttp.typedefs import Middleware
 
 from llamawire.v1 import server_service_pb2
 
+from .dialect import MESSAGES_PATH
 from .errors import rest_error
 from .routing import Handler
 from .stubs import Stubs
@@ -33,6 +34,8 @@ _authorization: ContextVar[str] = ContextVar("authorization", default="")
 async def carry_authorization(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Remembers the header for the calls below."""
     text = request.headers.get(hdrs.AUTHORIZATION, "")
+    if not text and request.path == MESSAGES_PATH and (key := request.headers.get("x-api-key")):
+        text = f"Bearer {key}"
     if len(text) > AUTHORIZATION_LENGTH_MAX or not (text.isascii() and text.isprintable()):
         text = ""
     # A connection's requests share one context.

@@ -64,6 +64,14 @@ class Exchange(ABC, Generic[BodyT, ReplyT]):
         except grpc.aio.AioRpcError as error:
             raise rest_error(error, body.route, body.model) from error
 
+    async def can(self, body: BodyT, capability: str) -> bool:
+        """Whether the model has a capability; raises RestError if there is no such model."""
+        try:
+            model = await self._model(local_name(body.model))
+        except grpc.aio.AioRpcError as error:
+            raise rest_error(error, body.route, body.model) from error
+        return capability in _capabilities(model)
+
     async def _answer(
         self, request: web.Request, body: BodyT, name: str, form: Form[ReplyT]
     ) -> web.StreamResponse:
@@ -122,11 +130,15 @@ class ChatExchange(Exchange[ChatBody, chat_pb2.ChatResponse]):
         return generation_service_pb2.RenderRequest(chat=chat_request(body, name))
 
 
+def _capabilities(model: model_pb2.Model) -> set[str | None]:
+    return {CAPABILITIES.get(one) for one in model.capabilities}
+
+
 def _check(body: Body, model: model_pb2.Model) -> None:
     """The engine's checks of a request against its model, where the engine is not asked."""
     if body.conflict:
         raise RestError(400, body.conflict)
-    has = {CAPABILITIES.get(one) for one in model.capabilities}
+    has = _capabilities(model)
     lacking = [
         capability_error(capability, body.route, body.model, model.full_name)
         for capability in body.wanted_capabilities

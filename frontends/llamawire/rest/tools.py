@@ -18,7 +18,7 @@ from . import gojson
 from .reading import TOOLS_MAX, at_most
 from .structs import struct_of
 
-__all__ = ["read_arguments", "read_calls", "tools_of"]
+__all__ = ["check_depth", "read_arguments", "read_calls", "read_schema", "tools_of"]
 
 _NO_OBJECT = "Value looks like object, but can't find closing '}' symbol"
 _INT32_MAX = (1 << 31) - 1
@@ -34,13 +34,17 @@ def tools_of(go_type: str) -> Callable[[bytes], list[chat_pb2.Tool]]:
     """A leaf for `tools`, which Go reads into a type of this name."""
 
     def leaf(raw: bytes) -> list[chat_pb2.Tool]:
-        # Every level is read again for each level around it, so depth is bounded before.
-        if gojson.depth(raw) > DEPTH_MAX:
-            raise gojson.DecodeError(f"tools must be nested at most {DEPTH_MAX} levels deep")
+        check_depth(raw)
         found = at_most(TOOLS_MAX, "tools", gojson.array(raw, go_type))
         return [chat_pb2.Tool() if item == b"null" else _read_tool(item) for item in found]
 
     return leaf
+
+
+def check_depth(raw: bytes) -> None:
+    """Every level of tools is read again for each level around it, so depth is bounded before."""
+    if gojson.depth(raw) > DEPTH_MAX:
+        raise gojson.DecodeError(f"tools must be nested at most {DEPTH_MAX} levels deep")
 
 
 def _read_tool(raw: bytes) -> chat_pb2.Tool:
@@ -58,7 +62,18 @@ def _read_function(raw: bytes) -> chat_pb2.Tool:
 
 
 def _read_parameters(raw: bytes) -> str:
-    gojson.nested(raw, "api.ToolFunctionParameters", _PARAMETERS, "ToolFunctionParameters")
+    leaves = _parameters("tools.function.parameters.properties")
+    gojson.nested(raw, "api.ToolFunctionParameters", leaves, "ToolFunctionParameters")
+    return _schema_text(raw)
+
+
+def read_schema(raw: bytes) -> str:
+    """A tool's parameters where they do not stand in a `function`; DecodeError in Go's words."""
+    gojson.decode(raw, "ToolFunctionParameters", _parameters("properties"))
+    return _schema_text(raw)
+
+
+def _schema_text(raw: bytes) -> str:
     try:
         msgspec.json.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -66,13 +81,16 @@ def _read_parameters(raw: bytes) -> str:
     return raw.decode()
 
 
-def _read_properties(raw: bytes) -> None:
+def _properties_at(place: str) -> gojson.Leaf:
     """Go's type for these decodes itself, so that the first mistake in it ends the decoding."""
-    try:
-        _check_properties(raw)
-    except gojson.Postponed as error:
-        place = "tools.function.parameters.properties"
-        raise gojson.DecodeError(error.message("ToolFunctionParameters", place)) from None
+
+    def leaf(raw: bytes) -> None:
+        try:
+            _check_properties(raw)
+        except gojson.Postponed as error:
+            raise gojson.DecodeError(error.message("ToolFunctionParameters", place)) from None
+
+    return leaf
 
 
 def _check_properties(raw: bytes) -> None:
@@ -116,11 +134,17 @@ _PROPERTY: Mapping[str, gojson.Leaf] = {
     "properties": _check_properties,
     "required": _check_strings,
 }
-_PARAMETERS: Mapping[str, gojson.Leaf] = {
-    "type": gojson.string,
-    "required": _check_strings,
-    "properties": _read_properties,
-}
+
+
+def _parameters(place: str) -> Mapping[str, gojson.Leaf]:
+    """The leaves of a schema; `place` is where a mistake in its properties is said to be."""
+    return {
+        "type": gojson.string,
+        "required": _check_strings,
+        "properties": _properties_at(place),
+    }
+
+
 _FUNCTION: Mapping[str, gojson.Leaf] = {
     "name": gojson.string,
     "description": gojson.string,

@@ -8,10 +8,11 @@ from aiohttp import web
 
 from llamawire.v1 import chat_pb2, generation_service_pb2
 
+from ..dialect import EVENTS, object_response
 from ..forms import End, debug_info, logprob_entries
 from ..gojson import encode
 from ..structs import struct_json
-from .envelope import DONE, EVENTS, FINGERPRINT, ZERO_USAGE, event, new_id, object_response, usage
+from .envelope import DONE, FINGERPRINT, ZERO_USAGE, event, new_id, usage
 from .errors import error_object
 
 __all__ = ["ChatCompletionForm"]

@@ -6,24 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llamawire.v1 import generation_pb2, options_pb2
+from llamawire.v1 import options_pb2
 
 from .. import gojson
 from ..bodies import read_thinking_budget, with_budget
 from ..convert_chat import ChatBody
-from ..gotext import quote
+from ..dialect import int32, read_members
 from ..options import ReadOptions
 from ..tools import tools_of
-from .fields import include_usage, max_tokens, read_body, stop_sequences
+from .fields import include_usage, stop_sequences, think_of
 from .messages import chat_messages, read_messages
 
 __all__ = ["ChatCompletionBody", "read_chat_completion"]
-
-# What OpenAI's clients may ask for, in the words that models know.
-_EFFORTS = {
-    "minimal": "low", "low": "low", "medium": "medium", "high": "high",
-    "xhigh": "max", "ultra": "max", "max": "max",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,8 +56,8 @@ _LEAVES: Mapping[str, gojson.Leaf] = {
     "messages": read_messages,
     "stream": gojson.boolean,
     "stream_options": include_usage,
-    "max_tokens": max_tokens,
-    "max_completion_tokens": max_tokens,
+    "max_tokens": int32,
+    "max_completion_tokens": int32,
     "seed": gojson.integer,
     "stop": gojson.raw_text,
     "temperature": gojson.number,
@@ -82,7 +76,7 @@ _LEAVES: Mapping[str, gojson.Leaf] = {
 
 
 def read_chat_completion(body: bytes) -> ChatCompletionBody:
-    given = read_body(body, "ChatCompletionRequest", _LEAVES)
+    given = read_members(body, "openai", "ChatCompletionRequest", _LEAVES)
     if not given.get("messages"):
         raise gojson.DecodeError("[] is too short - 'messages'")
     chat = ChatBody(
@@ -93,7 +87,7 @@ def read_chat_completion(body: bytes) -> ChatCompletionBody:
         options=ReadOptions(_options(given)),
         format=given.get("response_format", b""),
         think=with_budget(
-            _think(given.get("reasoning") or given.get("reasoning_effort") or ""),
+            think_of(given.get("reasoning") or given.get("reasoning_effort") or ""),
             given.get("thinking_token_budget"),
         ),
         logprobs=given.get("logprobs", False),
@@ -120,16 +114,3 @@ def _options(given: Mapping[str, Any]) -> options_pb2.Options:
     if stop := stop_sequences(given.get("stop", b"null"), may_drop=True):
         options.stop.CopyFrom(stop)
     return options
-
-
-def _think(effort: str) -> generation_pb2.Think | None:
-    if not effort:
-        return None
-    if effort == "none":
-        return generation_pb2.Think(enabled=False)
-    if effort not in _EFFORTS:
-        raise gojson.DecodeError(
-            f'invalid reasoning value: {quote(effort)} (must be "minimal", "low", "medium", '
-            '"high", "xhigh", "ultra", "max", or "none")'
-        )
-    return generation_pb2.Think(enabled=True, level=_EFFORTS[effort])

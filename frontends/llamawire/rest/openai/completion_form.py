@@ -8,9 +8,10 @@ from aiohttp import web
 
 from llamawire.v1 import generation_pb2, generation_service_pb2
 
+from ..dialect import EVENTS, event_stream, object_response
 from ..forms import End, debug_info
 from ..gojson import encode
-from .envelope import DONE, EVENTS, FINGERPRINT, ZERO_USAGE, event, new_id, object_response, usage
+from .envelope import DONE, FINGERPRINT, ZERO_USAGE, event, new_id, usage
 from .errors import error_object
 
 __all__ = ["CompletionForm"]
@@ -35,7 +36,7 @@ class CompletionForm:
         if not self._stream:
             return object_response(self._object("", reason, ZERO_USAGE))
         events = [event(self._chunk([_choice("", reason)])), *self._ending(ZERO_USAGE)]
-        return web.Response(body=b"".join(events), headers={"Content-Type": EVENTS})
+        return event_stream(events)
 
     def rendered(self, rendered: generation_service_pb2.RenderResponse) -> web.Response:
         answer = self._object("", None, ZERO_USAGE)

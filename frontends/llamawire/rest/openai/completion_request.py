@@ -10,8 +10,9 @@ from llamawire.v1 import options_pb2
 
 from .. import gojson
 from ..convert_generate import GenerateBody
+from ..dialect import int32, read_members
 from ..options import ReadOptions
-from .fields import include_usage, max_tokens, read_body, stop_sequences
+from .fields import include_usage, stop_sequences
 
 __all__ = ["CompletionBody", "read_completion"]
 
@@ -37,7 +38,7 @@ _LEAVES: Mapping[str, gojson.Leaf] = {
     "suffix": gojson.string,
     "stream": gojson.boolean,
     "stream_options": include_usage,
-    "max_tokens": max_tokens,
+    "max_tokens": int32,
     "seed": gojson.integer,
     "stop": gojson.raw_text,
     "temperature": _float32,
@@ -50,7 +51,7 @@ _LEAVES: Mapping[str, gojson.Leaf] = {
 
 
 def read_completion(body: bytes) -> CompletionBody:
-    given = read_body(body, "CompletionRequest", _LEAVES)
+    given = read_members(body, "openai", "CompletionRequest", _LEAVES)
     top_logprobs = given.get("logprobs", 0)
     generate = GenerateBody(
         model=given.get("model", ""),

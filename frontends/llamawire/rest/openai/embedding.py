@@ -20,12 +20,11 @@ from ..convert_embed import (
     read_texts,
     rerank_answer,
 )
+from ..dialect import object_response, read_members
 from ..embedding import EmbeddingExchange, written
 from ..gofloat import vector32_text
 from ..reading import read_body
 from ..stubs import Stubs
-from .envelope import object_response
-from .fields import read_body as read_members
 
 __all__ = ["EmbeddingHandlers"]
 
@@ -49,7 +48,7 @@ _LEAVES: Mapping[str, gojson.Leaf] = {
 
 
 def _read_embed(body: bytes) -> OpenAIEmbedBody:
-    given = read_members(body, "EmbedRequest", _LEAVES)
+    given = read_members(body, "openai", "EmbedRequest", _LEAVES)
     encoding = given.get("encoding_format", "")
     if encoding.lower() not in _FORMATS:
         raise gojson.DecodeError(

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import random
 
-from aiohttp import web
-
 from llamawire.v1 import generation_pb2
 
 from ..gojson import encode
-from ..ndjson import JSON
 
-__all__ = [
-    "DONE",
-    "EVENTS",
-    "FINGERPRINT",
-    "ZERO_USAGE",
-    "event",
-    "new_id",
-    "object_response",
-    "usage",
-]
+__all__ = ["DONE", "FINGERPRINT", "ZERO_USAGE", "event", "new_id", "usage"]
 
-EVENTS = "text/event-stream"
 DONE = b"data: [DONE]\n\n"
 FINGERPRINT = "fp_ollama"
 ZERO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -47,8 +34,3 @@ def usage(finished: generation_pb2.Finished) -> dict[str, int]:
 def event(value: object) -> bytes:
     """One event of a stream."""
     return b"data: " + encode(value) + b"\n\n"
-
-
-def object_response(value: object) -> web.Response:
-    """An answer that is no stream."""
-    return web.Response(body=encode(value) + b"\n", headers={"Content-Type": JSON})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from .. import dialect
 from ..errors import RestError
-from ..gojson import DecodeError, encode
-from ..ndjson import JSON, JSON_UTF8
+from ..gojson import DecodeError
 
 __all__ = ["error_object", "error_response"]
 
@@ -24,11 +24,4 @@ def error_object(status: int, message: str) -> dict[str, object]:
 
 
 def error_response(error: RestError | DecodeError) -> web.Response:
-    """What the translation finds wrong is told a little differently from what the model's handler
-    does: by the type of the content and the newline."""
-    if isinstance(error, DecodeError):
-        body = encode(error_object(400, str(error)))
-        return web.Response(body=body, status=400, headers={"Content-Type": JSON_UTF8})
-    body = encode(error_object(error.status, error.text)) + b"\n"
-    headers = {"Content-Type": JSON, **error.headers}
-    return web.Response(body=body, status=error.status, headers=headers)
+    return dialect.error_response(error, error_object)

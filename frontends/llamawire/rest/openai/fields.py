@@ -1,33 +1,20 @@
-"""Fields that chat and text completions share, as their Go structs read them."""
+"""Fields that several of OpenAI's routes share, as their Go structs read them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from llamawire.v1 import options_pb2
+from llamawire.v1 import generation_pb2, options_pb2
 
 from .. import gojson
+from ..dialect import go_type
+from ..gotext import quote
 
-__all__ = ["go_type", "include_usage", "max_tokens", "read_body", "stop_sequences"]
+__all__ = ["include_usage", "stop_sequences", "think_of"]
 
-_INT32_MAX = (1 << 31) - 1
-_GO_TYPES = {
-    "null": "<nil>", "number": "float64", "object": "map[string]interface {}",
-    "array": "[]interface {}",
+# What OpenAI's clients may ask for, in the words that models know.
+_EFFORTS = {
+    "minimal": "low", "low": "low", "medium": "medium", "high": "high",
+    "xhigh": "max", "ultra": "max", "max": "max",
 }  # fmt: skip
-
-
-def read_body(body: bytes, struct: str, leaves: Mapping[str, gojson.Leaf]) -> dict[str, Any]:
-    if not body.strip():
-        raise gojson.DecodeError("EOF")
-    return gojson.decode(body, struct, leaves, "openai")
-
-
-def go_type(raw: bytes) -> str:
-    """What Go makes of a value of any type."""
-    kind = gojson.kind(raw)
-    return _GO_TYPES.get(kind, kind)
 
 
 def include_usage(raw: bytes) -> bool:
@@ -35,10 +22,6 @@ def include_usage(raw: bytes) -> bool:
     leaves = {"include_usage": gojson.boolean}
     given = gojson.nested(raw, "openai.StreamOptions", leaves, "StreamOptions")
     return bool(given.get("include_usage"))
-
-
-def max_tokens(raw: bytes) -> int:
-    return max(-_INT32_MAX, min(gojson.integer(raw), _INT32_MAX))
 
 
 def stop_sequences(raw: bytes, *, may_drop: bool) -> options_pb2.StopSequences | None:
@@ -54,3 +37,17 @@ def stop_sequences(raw: bytes, *, may_drop: bool) -> options_pb2.StopSequences |
         wrong = next(one for one in found if gojson.kind(one) != "string")
         raise gojson.DecodeError(f"invalid type for 'stop' field: {go_type(wrong)}")
     return options_pb2.StopSequences(values=texts)
+
+
+def think_of(effort: str) -> generation_pb2.Think | None:
+    """What an effort of reasoning asks of the model; empty: nothing."""
+    if not effort:
+        return None
+    if effort == "none":
+        return generation_pb2.Think(enabled=False)
+    if effort not in _EFFORTS:
+        raise gojson.DecodeError(
+            f'invalid reasoning value: {quote(effort)} (must be "minimal", "low", "medium", '
+            '"high", "xhigh", "ultra", "max", or "none")'
+        )
+    return generation_pb2.Think(enabled=True, level=_EFFORTS[effort])

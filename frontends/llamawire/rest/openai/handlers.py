@@ -7,6 +7,7 @@ from aiohttp import web
 
 from llamawire.v1 import model_pb2, model_service_pb2
 
+from ..dialect import object_response
 from ..errors import rest_error
 from ..exchange import ChatExchange, GenerateExchange
 from ..names import local_name
@@ -18,7 +19,6 @@ from .chat_form import ChatCompletionForm
 from .chat_request import read_chat_completion
 from .completion_form import CompletionForm
 from .completion_request import read_completion
-from .envelope import object_response
 
 __all__ = ["OpenAIHandlers"]
 

@@ -16,11 +16,11 @@ from google.protobuf import struct_pb2
 from llamawire.v1 import chat_pb2
 
 from .. import gojson
+from ..dialect import go_type
 from ..images import read_image
 from ..reading import MESSAGES_MAX, TOOLS_MAX, at_most
 from ..structs import TooDeep
 from ..tools import read_arguments
-from .fields import go_type
 
 __all__ = ["OpenAIMessage", "chat_messages", "read_messages"]
 
