@@ -151,6 +151,17 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
             {"role": "tool", "content": "1", "name": "f", "tool_call_id": "c"}],
         "tools": [TOOL], "reasoning": {"effort": "none"}, "logprobs": True, "top_logprobs": 2,
         "response_format": {"type": "json_schema", "json_schema": {"schema": FORM}}}),
+    ("POST", "/v1/responses", {
+        "model": "tiny", "stream": False, "max_output_tokens": 3, "temperature": 0.1, "input": [
+            {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
+            {"type": "reasoning", "encrypted_content": "r"},
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": '{"city":"x"}'},
+            {"type": "function_call_output", "call_id": "c", "output": "1"}],
+        "instructions": "i", "truncation": "auto", "background": False,
+        "tools": [{"type": "function", "strict": True, **TOOL["function"]},
+                  {"type": "namespace", "name": "n", "tools": [{"type": "function"}]}],
+        "reasoning": {"effort": "none"}, "text": {"format": {
+            "type": "json_schema", "schema": FORM}}}),
     ("POST", "/v1/messages", {
         "model": "tiny", "stream": False, "max_tokens": 3, "temperature": 0.1, "top_p": 0.9,
         "top_k": 5, "stop_sequences": ["x"], "system": [{"type": "text", "text": "s"}],

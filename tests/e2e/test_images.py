@@ -167,6 +167,25 @@ def test_openai_s_route_takes_a_data_url(seeing: Daemon) -> None:
     assert ask("data:image/bmp;base64,AAAA").json["error"]["message"] == "invalid image input"
 
 
+def test_younger_routes_take_pictures(seeing: Daemon) -> None:
+    def ask(path: str, seed: int) -> str:
+        data = encoded(picture(seed))[0]
+        if path == "/v1/messages":
+            source = {"type": "base64", "media_type": "image/png", "data": data}
+            parts: list[Any] = [{"type": "image", "source": source}]
+            body = {"messages": [{"role": "user", "content": parts}], "max_tokens": 8}
+        else:
+            parts = [{"type": "input_image", "image_url": f"data:image/png;base64,{data}"}]
+            body = {"input": [{"role": "user", "content": parts}], "max_output_tokens": 8}
+        answer = seeing.post(path, {"model": "seeing", "temperature": 0, **body})
+        assert answer.status == 200, answer.body
+        said = answer.json["content"] if "content" in answer.json else answer.json["output"]
+        return str(said[0].get("text") or said[0]["content"][0]["text"])
+
+    for path in ("/v1/messages", "/v1/responses"):
+        assert ask(path, 1) != ask(path, 2)
+
+
 def test_grpc_and_rest_see_alike(seeing: Daemon) -> None:
     options = Options(**OPTIONS)
     generate = generation_pb2.GenerateRequest(

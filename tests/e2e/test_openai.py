@@ -87,6 +87,40 @@ def test_completions(client: openai.OpenAI) -> None:
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
+def test_a_response_and_its_stream_say_the_same(client: openai.OpenAI) -> None:
+    asked = {"model": "tiny", "input": "Why is the sky blue?", "temperature": 0}
+    asked["max_output_tokens"] = 9
+    whole = client.responses.create(**asked)
+    assert whole.incomplete_details is not None
+    assert whole.incomplete_details.reason == "max_output_tokens"
+    with client.responses.stream(**asked) as stream:
+        streamed = stream.get_final_response()
+    assert streamed.output_text == whole.output_text
+    assert streamed.usage is not None
+    assert whole.usage is not None
+    assert streamed.usage.total_tokens == whole.usage.total_tokens
+    assert whole.usage.output_tokens == 9
+
+
+def test_responses_think_call_and_go_on(client: openai.OpenAI, scripted: str) -> None:
+    tools = [{"type": "function", "strict": False, **TOOLS[0]["function"]}]
+    asked = {"model": scripted, "temperature": 0, "tools": tools}
+    with client.responses.stream(**asked, input="Why?") as stream:
+        answer = stream.get_final_response()
+    thought, message, call = answer.output
+    assert (thought.type, message.type, call.type) == ("reasoning", "message", "function_call")
+    assert (answer.output_text, call.name, call.arguments) == ("ok", "f", '{"a":1}')
+    said = [item.model_dump(exclude_unset=True) for item in answer.output]
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "2"}
+    shown = client.responses.create(
+        **asked, instructions="Be brief. ", extra_body={"_debug_render_only": True},
+        input=[{"role": "user", "content": "Why?"}, *said, result],
+    )  # fmt: skip
+    assert shown.to_dict()["_debug_info"] == {
+        "rendered_template": 'Be brief. Why?[hm]ok!f{"a":1}2 >'
+    }
+
+
 def test_models(client: openai.OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     assert "tiny:latest" in names

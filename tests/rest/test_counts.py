@@ -33,6 +33,8 @@ def many(item: bytes, count: int = MANY) -> bytes:
         ("/v1/chat/completions", b"messages", many(b"{}"), "messages must be at most 16384"),
         ("/v1/chat/completions", b"messages",
          b'[{"role":"user","content":' + many(b"{}") + b"}]", "content must be at most 16384"),
+        ("/v1/responses", b"input", many(b"{}"), "input must be at most 16384"),
+        ("/v1/responses", b"tools", many(b"{}"), "tools must be at most 1024"),
         ("/v1/messages", b"messages", many(b"{}"), "messages must be at most 16384"),
         ("/v1/messages", b"messages",
          b'[{"role":"user","content":' + many(b"{}") + b"}]", "content must be at most 16384"),

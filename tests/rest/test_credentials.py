@@ -26,6 +26,7 @@ def no_key() -> Failed:
         ("POST", "/api/chat", {"model": "tiny", "messages": [{"role": "user", "content": "x"}]}),
         ("POST", "/v1/chat/completions", {"model": "tiny", "messages": [
             {"role": "user", "content": "x"}]}),
+        ("POST", "/v1/responses", {"model": "tiny", "input": "x"}),
         ("POST", "/v1/messages", {"model": "tiny", "max_tokens": 1, "messages": [
             {"role": "user", "content": "x"}]}),
         ("POST", "/api/embed", {"model": "tiny", "input": "x"}),

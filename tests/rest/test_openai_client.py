@@ -69,6 +69,31 @@ async def test_completions(client: openai.AsyncOpenAI) -> None:
     assert [chunk.choices[0].text async for chunk in stream] == ["Hel", "lo", "!", ""]
 
 
+async def test_responses(rest: Rest, client: openai.AsyncOpenAI) -> None:
+    answer = await client.responses.create(model="tiny", input="hi")
+    assert (answer.output_text, answer.status) == ("Hello!", "completed")
+    rest.engine.chat_answer = [
+        chat_pieces(chat_pb2.ChatPiece(thinking="hm"), "Sure "),
+        chat_pieces(chat_pb2.ChatPiece(tool_calls=[tool_call("f", {"a": 1})])),
+        chat_finished(prompt_count=2, generated_count=3),
+    ]
+    tool = {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": False}
+    async with client.responses.stream(model="tiny", input="hi", tools=[tool]) as stream:
+        texts = [event.delta async for event in stream if event.type.endswith("text.delta")]
+        answer = await stream.get_final_response()
+    assert (texts, answer.output_text) == (["hm", "Sure "], "Sure ")
+    assert [item.type for item in answer.output] == ["reasoning", "message", "function_call"]
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == 5
+    # What was answered goes back with the result, as it is.
+    said = [item.model_dump(exclude_unset=True) for item in answer.output]
+    result = {"type": "function_call_output", "call_id": "call_r0zjq7px", "output": "1"}
+    await client.responses.create(model="tiny", input=[*HI, *said, result])
+    request = rest.engine.last(chat_pb2.ChatRequest)
+    assert [one.role for one in request.messages] == ["user", "assistant", "tool"]  # type: ignore[attr-defined]
+    assert request.messages[1].thinking == "hm"  # type: ignore[attr-defined]
+
+
 async def test_models(rest: Rest, client: openai.AsyncOpenAI) -> None:
     assert [model.id async for model in client.models.list()] == []
     rest.engine.models = [MODEL]
@@ -89,3 +114,8 @@ async def test_errors_have_their_classes(rest: Rest, client: openai.AsyncOpenAI)
     with pytest.raises(openai.APIError, match="signal 6"):
         async for _ in stream:
             pass
+    failing = await client.responses.create(model="tiny", input="hi", stream=True)
+    *_, last = [event async for event in failing]
+    assert last.type == "response.failed"
+    assert last.response.error is not None
+    assert "signal 6" in last.response.error.message

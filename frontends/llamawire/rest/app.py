@@ -18,7 +18,7 @@ from . import anthropic, host, openai
 from .blobs import BlobHandlers
 from .cors import Cors
 from .credentials import ask_before_bodies, carry_authorization, with_authorization
-from .dialect import MESSAGES_PATH, UNCACHED
+from .dialect import MESSAGES_PATH, RESPONSES_PATH, UNCACHED
 from .embedding import EmbeddingHandlers
 from .errors import RestError
 from .generation import GenerationHandlers
@@ -121,6 +121,7 @@ def _routes(stubs: Stubs, stamp: UtcStamp) -> Router:
     router.add("/api/blobs/:digest", POST=blobs.upload, HEAD=blobs.head)
     router.add("/v1/chat/completions", POST=compatible.chat_completions)
     router.add("/v1/completions", POST=compatible.completions)
+    router.add(RESPONSES_PATH, POST=compatible.responses)
     router.add("/v1/embeddings", POST=embedded.embeddings)
     router.add("/v1/rerank", POST=embedded.rerank)
     router.add(MESSAGES_PATH, POST=anthropics.messages)
@@ -205,7 +206,7 @@ def _finish_headers(
 
     async def finish(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.pop(hdrs.SERVER, None)
-        if request.path == MESSAGES_PATH:
+        if request.path in (MESSAGES_PATH, RESPONSES_PATH):
             for name, value in UNCACHED.items():
                 response.headers.setdefault(name, value)
         origin = request.headers.get(hdrs.ORIGIN, "")

@@ -19,6 +19,7 @@ from .ndjson import JSON, JSON_UTF8
 __all__ = [
     "EVENTS",
     "MESSAGES_PATH",
+    "RESPONSES_PATH",
     "UNCACHED",
     "error_response",
     "event_stream",
@@ -32,8 +33,9 @@ __all__ = [
 EVENTS = "text/event-stream"
 MESSAGES_PATH = "/v1/messages"
 """Where Anthropic's clients call, with headers and errors of their own."""
+RESPONSES_PATH = "/v1/responses"
 UNCACHED: Mapping[str, str] = {hdrs.CACHE_CONTROL: "no-cache", hdrs.CONNECTION: "keep-alive"}
-"""What answers at this path say besides: nothing on the way shall keep them."""
+"""What answers at these two paths say besides: nothing on the way shall keep them."""
 
 _INT32_MAX = (1 << 31) - 1
 _GO_TYPES = {

@@ -26,6 +26,7 @@ __all__ = [
     "depth",
     "elements",
     "encode",
+    "encode_sorted",
     "integer",
     "integers",
     "kind",
@@ -61,6 +62,7 @@ _UNSAFE_ESCAPES = {
     b"\xe2\x80\xa8": rb"\u2028", b"\xe2\x80\xa9": rb"\u2029",
 }  # fmt: skip
 _ENCODER = msgspec.json.Encoder()
+_SORTING_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 class Postponed(Exception):
@@ -93,7 +95,15 @@ class Mismatch(Postponed):
 
 def encode(value: object) -> bytes:
     """Compact JSON with Go's escapes. `value` holds no floats: Go would write 1.0 as 1."""
-    text = _ENCODER.encode(value)
+    return _escaped(_ENCODER.encode(value))
+
+
+def encode_sorted(value: object) -> bytes:
+    """The same, keys in the order of their bytes: what Go makes of maps."""
+    return _escaped(_SORTING_ENCODER.encode(value))
+
+
+def _escaped(text: bytes) -> bytes:
     # A search for single bytes is many times quicker than the pattern, and finds nothing as a rule.
     if any(first in text for first in _UNSAFE_FIRSTS):
         return _UNSAFE.sub(_escape, text)

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions and /v1/completions, GET /v1/models and /v1/models/:model."""
+"""POST /v1/chat/completions, /v1/completions and /v1/responses, GET /v1/models and one of them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .chat_form import ChatCompletionForm
 from .chat_request import read_chat_completion
 from .completion_form import CompletionForm
 from .completion_request import read_completion
+from .responses import ResponseForm, read_response_request
 
 __all__ = ["OpenAIHandlers"]
 
@@ -48,6 +49,10 @@ class OpenAIHandlers:
             include_usage=body.include_usage,
         )
         return await self._generate.answer(request, body.generate, form)
+
+    async def responses(self, request: web.Request) -> web.StreamResponse:
+        body = await read_body(request, read_response_request)
+        return await self._chat.answer(request, body.chat, ResponseForm(body, self._now_s))
 
     async def models(self, request: web.Request) -> web.StreamResponse:
         try:

@@ -22,7 +22,7 @@ from ..reading import MESSAGES_MAX, TOOLS_MAX, at_most
 from ..structs import TooDeep
 from ..tools import read_arguments
 
-__all__ = ["OpenAIMessage", "chat_messages", "read_messages"]
+__all__ = ["OpenAIMessage", "chat_messages", "read_image_url", "read_messages"]
 
 _CALLED_TYPE = r'struct { Name string "json:\"name\""; Arguments string "json:\"arguments\"" }'
 _IMAGE_TYPES = ("jpeg", "jpg", "png", "webp")
@@ -158,7 +158,11 @@ def _expected(text: str | None) -> str:
 
 def _image(raw: bytes) -> bytes:
     inner = dict(gojson.members(raw)).get("url") if gojson.kind(raw) == "object" else raw
-    url = _expected(_text(inner))
+    return read_image_url(_expected(_text(inner)))
+
+
+def read_image_url(url: str) -> bytes:
+    """The picture in a data URL; DecodeError for any other."""
     if url.startswith(("http://", "https://")):
         raise gojson.DecodeError(
             "image URLs are not currently supported, please use base64 encoded data instead"
