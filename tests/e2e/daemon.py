@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -212,6 +212,14 @@ class Daemon:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def settle(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Waits for something that happens soon but not at once."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
 
 
 def command_line(process: psutil.Process) -> str:

@@ -14,19 +14,11 @@ import grpc
 import psutil
 import pytest
 
-from e2e.daemon import Daemon
+from e2e.daemon import Daemon, settle
 from llamawire.v1 import generation_pb2
 from llamawire.v1.options_pb2 import Options
 
 ENDLESS = {"num_predict": 30_000, "num_ctx": 4096}
-
-
-def settle(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Waits for something that happens soon but not at once."""
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 def stream_some(daemon: Daemon, seed: int) -> int:

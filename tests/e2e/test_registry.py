@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from e2e.daemon import Daemon
+from e2e.daemon import Daemon, settle
 from engine.store.registry.docker_registry import (
     DockerRegistry,
     docker_registry,
@@ -58,11 +58,18 @@ def test_from_a_file_to_the_registry_and_back(
     daemon.add_model(name, TINY, system="Be brief.", parameters={"seed": 1, "num_predict": 12})
     before = daemon.generate(model=name, prompt="Hi").json
     assert before["eval_count"] > 1
-    digest, files = digest_of(daemon, name), {path.name for path in daemon.blobs()}
+    digest, files = (
+        digest_of(daemon, name),
+        {path.name: path.read_bytes() for path in daemon.blobs()},
+    )
+    assert TINY.read_bytes() in files.values()
     pushed = transfer(daemon, "push", name)
     assert [line["status"] for line in (pushed[0], pushed[-2])] == [
         "retrieving manifest", "pushing manifest",
     ]  # fmt: skip
+    # What is loaded would go on answering without its files.
+    assert daemon.generate(model=name, keep_alive=0).json["done_reason"] == "unload"
+    assert settle(lambda: daemon.request("GET", "/api/ps").json == {"models": []})
     assert daemon.request("DELETE", "/api/delete", {"model": name}).status == 200
     assert daemon.generate(model=name, prompt="Hi").status == 404
     assert not daemon.blobs()
@@ -71,8 +78,9 @@ def test_from_a_file_to_the_registry_and_back(
         "pulling manifest", "verifying sha256 digest", "writing manifest", "success",
     ]  # fmt: skip
     assert digest_of(daemon, name) == digest
-    assert {path.name for path in daemon.blobs()} == files
-    assert daemon.generate(model=name, prompt="Hi").json["response"] == before["response"]
+    assert {path.name: path.read_bytes() for path in daemon.blobs()} == files
+    after = daemon.generate(model=name, prompt="Hi").json
+    assert (after["response"], after["context"]) == (before["response"], before["context"])
 
 
 def test_over_grpc_with_tls_and_a_password(start_daemon: Start, secure: DockerRegistry) -> None:
