@@ -274,7 +274,9 @@ async def test_a_whole_conversation(rest: Rest) -> None:
         {"type": "function_call_output", "call_id": "c1", "output": "one"},
         {"type": "function_call_output", "call_id": "c2", "output": [
             {"type": "input_text", "text": "two"}, picture]},
-        {"type": "reasoning", "encrypted_content": "so"},
+        {"type": "reasoning", "encrypted_content": "s"},
+        {"type": "reasoning", "encrypted_content": None, "summary": []},
+        {"type": "reasoning", "encrypted_content": "o"},
         {"type": "function_call", "call_id": "c3", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c3"},
     ]  # fmt: skip

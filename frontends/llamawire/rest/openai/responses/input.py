@@ -125,7 +125,7 @@ class _Conversation:
         self.messages.append(message)
 
     def _reasoning(self, item: _Item) -> None:
-        self._thinking = item.encrypted_content
+        self._thinking += item.encrypted_content
 
     def _ignored(self, item: _Item) -> None:
         pass
