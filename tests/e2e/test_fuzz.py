@@ -70,6 +70,8 @@ OLLAMA_SAYS = [
         (r"^unsupported quantization type", "quantize"),
         (r"^Value looks like object", "arguments"),
         (r"^Value looks like object", "properties"),
+        # Anthropic's name of the option.
+        (r'^option "stop"', "stop_sequences"),
         # Of a schema that refers to itself.
         (r"^grammar: ", "format"),
         # Where the registry is that the model's name speaks of, and how it is reached.
