@@ -35,6 +35,8 @@ def test_the_model_in_the_box_is_smaller_afterwards_and_still_speaks(
     states = [line["status"] for line in lines]
     assert f"quantizing F16 model to {type_.upper()}" in states
     assert states.index("verifying conversion") < states.index("writing manifest")
+    weights = next(str(state) for state in states if " layer " in str(state))
+    assert weights.startswith("creating new layer")
     done = [line["completed"] for line in lines if "quantizing" in str(line["status"])]
     assert done == sorted(done)
     (small,) = [
@@ -69,7 +71,8 @@ def test_the_same_type_is_no_work(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     ("base", "type_", "text"),
     [
-        ("tiny", "Q9_9", "unsupported quantization type Q9_9"),
+        ("tiny", "Q9_9", "unsupported quantization type Q9_9 - supported types are F32, F16"),
+        ("tiny", "IQ2_M", "quantization type IQ2_M, which needs an importance matrix"),
         ("small8", "Q4_0", "quantization is only supported for F16, BF16 and F32 models"),
     ],
 )

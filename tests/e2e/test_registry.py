@@ -24,6 +24,7 @@ pytestmark = needs_docker_registry
 
 Start = Callable[..., Daemon]
 
+SKY = "Why is the sky blue?"
 TINY = Path(__file__).parents[2] / "models" / "tiny" / "tiny.gguf"
 
 
@@ -51,18 +52,21 @@ def transfer(daemon: Daemon, route: str, name: str, **fields: Any) -> list[Any]:
 
 
 def test_from_a_file_to_the_registry_and_back(
-    start_daemon: Start, registry: DockerRegistry
+    start_daemon: Start, registry: DockerRegistry, tmp_path: Path
 ) -> None:
-    daemon = start_daemon()
+    daemon = start_daemon(LLAMAWIRE_NO_DEFAULT_MODEL="1")
+    # A file of its own, that no box has: bytes behind the last tensor are nobody's.
+    gguf = tmp_path / "mine.gguf"
+    gguf.write_bytes(TINY.read_bytes() + bytes(32))
     name = f"{registry.host}/library/mine:latest"
-    daemon.add_model(name, TINY, system="Be brief.", parameters={"seed": 1, "num_predict": 12})
-    before = daemon.generate(model=name, prompt="Hi").json
-    assert before["eval_count"] > 1
+    daemon.add_model(name, gguf, system="Be brief.", parameters={"seed": 1, "num_predict": 40})
+    before = daemon.generate(model=name, prompt=SKY).json
+    assert before["eval_count"] > 10
     digest, files = (
         digest_of(daemon, name),
         {path.name: path.read_bytes() for path in daemon.blobs()},
     )
-    assert TINY.read_bytes() in files.values()
+    assert gguf.read_bytes() in files.values()
     pushed = transfer(daemon, "push", name)
     assert [line["status"] for line in (pushed[0], pushed[-2])] == [
         "retrieving manifest", "pushing manifest",
@@ -71,7 +75,7 @@ def test_from_a_file_to_the_registry_and_back(
     assert daemon.generate(model=name, keep_alive=0).json["done_reason"] == "unload"
     assert settle(lambda: daemon.request("GET", "/api/ps").json == {"models": []})
     assert daemon.request("DELETE", "/api/delete", {"model": name}).status == 200
-    assert daemon.generate(model=name, prompt="Hi").status == 404
+    assert daemon.generate(model=name, prompt=SKY).status == 404
     assert not daemon.blobs()
     pulled = transfer(daemon, "pull", name)
     assert [line["status"] for line in (pulled[0], *pulled[-3:])] == [
@@ -79,7 +83,7 @@ def test_from_a_file_to_the_registry_and_back(
     ]  # fmt: skip
     assert digest_of(daemon, name) == digest
     assert {path.name: path.read_bytes() for path in daemon.blobs()} == files
-    after = daemon.generate(model=name, prompt="Hi").json
+    after = daemon.generate(model=name, prompt=SKY).json
     assert (after["response"], after["context"]) == (before["response"], before["context"])
 
 

@@ -58,8 +58,9 @@ def upload(library: Library, *paths: Path, prefix: str = "") -> dict[str, str]:
 def test_the_parts_become_one_layer(library: Library, make: Make, tmp_path: Path) -> None:
     lines = make("a", files=upload(library, *shards(tmp_path / "s"), prefix="sub/"))
     assert lines[:3] == ["parsing GGUF"] * 3
-    assert lines[-2:] == ["writing manifest", "success"]
     model = library.get(ModelName.parse("a"))
+    layer = model.manifest.layers[0].digest
+    assert lines[-3:] == [f"creating new layer {layer}", "writing manifest", "success"]
     assert [layer.origin for layer in model.manifest.layers] == [""]
     assert model.weights is not None
     whole = validate_gguf(model.weights)

@@ -192,7 +192,10 @@ def _parts(name: str) -> tuple[str, str, str, str]:
     return "h", "n", name, "t"
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "/nowhere", "../secret.txt", "a/../../x"])
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "/nowhere", "../secret.txt", "a/../../x", "../m-00001-of-00002.gguf"],
+)
 def test_cve_2024_39719_create_says_nothing_about_other_files(
     make: Make, secret: Path, test_model: ModelName, path: str
 ) -> None:

@@ -84,7 +84,9 @@ def create(
     for layer in layers:
         named = parts.named if layer.media_type == TEMPLATE else None
         kept += [named.template.encode()] if named else []
-        yield _layer_line(library.store_layer(layer, source), named)
+        blob = library.store_layer(layer, source)
+        blob = replace(blob, is_new=blob.is_new or layer.digest in parts.made)
+        yield _layer_line(blob, named)
     for text in texts:
         blob = library.blobs.put(text.data)
         layers.append(Layer(text.media_type, blob.digest, blob.size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from llamawire.engine.store.blobs import normalize_digest
+from llamawire.engine.store.blobs import Blob, normalize_digest
 from llamawire.engine.store.chat_template import DetectTemplate, NamedTemplate, chat_template
 from llamawire.engine.store.create_request import Progress, is_clean_path, unsupported
 from llamawire.engine.store.create_split import Shard, merged, shard_of
@@ -46,6 +46,7 @@ class Parts:
     parameters: Mapping[str, object] = field(default_factory=dict)
     base: Entry | None = None
     named: NamedTemplate | None = None  # The template among the layers, if it was found for them.
+    made: frozenset[str] = frozenset()  # Digests of the files that this create has written.
 
     def with_layer(self, layer: Layer, gguf: Gguf | None = None) -> Parts:
         parts = replace(self, layers=(*self.layers, layer))
@@ -54,6 +55,9 @@ class Parts:
         if gguf is not None and layer.media_type == PROJECTOR:
             return replace(parts, projectors=(*self.projectors, gguf))
         return parts
+
+    def with_made(self, blob: Blob) -> Parts:
+        return replace(self, made=self.made | {blob.digest}) if blob.is_new else self
 
 
 def from_files(
@@ -80,6 +84,7 @@ def from_files(
         if shards:
             blob, gguf = yield from merged(library, shards)
             layer = Layer(FILE_TYPES[gguf.role], blob.digest, blob.size)
+            parts = parts.with_made(blob)
         if layer.media_type == MODEL and parts.weights is not None:
             raise unsupported(
                 f'"{group[0].path}" is a second model; one file of weights is supported'

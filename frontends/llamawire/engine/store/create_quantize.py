@@ -28,8 +28,12 @@ ALIASES = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M"}
 TYPES = (
     *SOURCES,
     *("Q8_0", "Q6_K", "Q5_0", "Q5_1", "Q5_K_S", "Q5_K_M", "Q4_0", "Q4_1", "Q4_K_S", "Q4_K_M"),
-    *("Q3_K_S", "Q3_K_M", "Q3_K_L", "Q2_K", "Q2_K_S", "IQ4_NL", "IQ4_XS", "IQ3_S", "IQ3_M"),
-    *("IQ3_XS", "TQ1_0", "TQ2_0", "MXFP4_MOE"),
+    *("Q3_K_S", "Q3_K_M", "Q3_K_L", "Q2_K", "IQ4_NL", "IQ4_XS", "IQ3_S", "IQ3_M"),
+    *("TQ1_0", "TQ2_0", "MXFP4_MOE"),
+)
+# llama.cpp makes these only by statistics of how the model computes, which nobody can give us.
+IMATRIX_TYPES = (
+    *("Q2_K_S", "IQ3_XS", "IQ3_XXS", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"),
 )
 
 
@@ -42,8 +46,9 @@ def quantized(
     """
     wanted = ALIASES.get(type_.upper(), type_.upper())
     if wanted not in TYPES:
-        text = f"unsupported quantization type {wanted} - supported types are {', '.join(TYPES)}"
-        raise CreateError(text, "INTERNAL", "CREATE_FAILED")
+        why = ", which needs an importance matrix" if wanted in IMATRIX_TYPES else ""
+        text = f"unsupported quantization type {wanted}{why} - supported types are "
+        raise CreateError(text + ", ".join(TYPES), "INTERNAL", "CREATE_FAILED")
     if parts.weights is None:
         raise CreateError("no base model was found")
     have = source_type(parts.weights)
@@ -67,7 +72,7 @@ def quantized(
         blob = library.blobs.adopt(target)
     new = Layer(MODEL, blob.digest, blob.size)
     layers = tuple(new if layer is old else layer for layer in parts.layers)
-    return replace(parts, layers=layers, weights=gguf)
+    return replace(parts.with_made(blob), layers=layers, weights=gguf)
 
 
 def source_type(gguf: Gguf) -> str:
