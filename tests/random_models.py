@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gguf_files import spm_vocabulary, write_gguf
 
-__all__ = ["ARCHITECTURES", "write_random_model"]
+__all__ = ["ARCHITECTURES", "random_model", "write_random_model"]
 
 Tensors = dict[str, npt.NDArray[np.generic]]
 Keys = dict[str, object]
@@ -207,6 +207,11 @@ ARCHITECTURES: dict[str, Callable[[Writer], Keys]] = {
 
 def write_random_model(path: Path, architecture: str) -> Path:
     """Writes the model; gives the path."""
+    return write_gguf(path, *random_model(architecture))
+
+
+def random_model(architecture: str) -> tuple[Keys, Tensors]:
+    """The model's metadata and tensors."""
     writer = Writer(architecture)
     own = ARCHITECTURES[architecture](writer)
     common: Keys = {
@@ -222,4 +227,4 @@ def write_random_model(path: Path, architecture: str) -> Path:
     }
     keys = {f"{architecture}.{name}": value for name, value in (common | own).items()}
     general = {"general.architecture": architecture, "general.name": "random"}
-    return write_gguf(path, general | keys | spm_vocabulary(), writer.tensors)
+    return general | keys | spm_vocabulary(), writer.tensors

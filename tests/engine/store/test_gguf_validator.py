@@ -20,6 +20,7 @@ from gguf_files import (
     write_gguf,
 )
 from llamawire.engine.store import InvalidGguf, read_gguf, validate_gguf
+from random_models import ARCHITECTURES, random_model
 
 ONE = np.ones(8, np.float32)
 
@@ -108,8 +109,6 @@ def test_what_llama_cpp_would_die_of_is_refused(
     "metadata",
     [
         {"llama__attention__head_count": [4, 0], "llama__attention__head_count_kv": [2, 0]},
-        {"llama__attention__head_count": 5, "llama__attention__head_count_kv": 5,
-         "llama__attention__key_length": 8},
         {"tokenizer__ggml__padding_token_id": 0xFFFF_FFFF},
         {"tokenizer__ggml__padding_token_id": -1},
         {"llama__expert_count": 8, "llama__expert_used_count": [2, 3]},
@@ -122,6 +121,64 @@ def test_what_llama_cpp_can_bear_is_let_through(
     tmp_path: Path, metadata: dict[str, object]
 ) -> None:
     validate_gguf(model(tmp_path, **metadata))
+
+
+def test_the_size_of_heads_may_be_given_instead_of_derived(tmp_path: Path) -> None:
+    keys: dict[str, object] = {
+        "general.architecture": "llama", "llama.embedding_length": 16,
+        "llama.attention.head_count": 5, "llama.attention.key_length": 8,
+        "llama.attention.value_length": 8,
+    }  # fmt: skip
+    validate_gguf(write_gguf(tmp_path / "f", keys, {"a": ONE}))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "key", "value", "text"),
+    [
+        ("qwen2vl", "attention.key_length", 4096, "dimension_count 16 does not suit heads of 4096"),
+        ("phi3", "attention.value_length", 0, "keys of 16 and values of 0 must be of one size"),
+        ("lfm2", "attention.head_count", 65536, 'attn_q.weight" has 64 rows, and its heads need'),
+        ("phi3", "attention.head_count", 512, 'attn_qkv.weight" has 128 rows, and its heads need'),
+        ("gemma3", "rope.dimension_count", 513, "dimension_count 513 does not suit heads of 16"),
+        ("gemma3", "rope.dimension_count", 15, "dimension_count 15 does not suit heads of 16"),
+        ("qwen2", "rope.dimension_count", 8, "dimension_count 8 does not suit heads of 16"),
+    ],
+)
+def test_heads_that_do_not_suit_the_matrices_are_refused(
+    tmp_path: Path, architecture: str, key: str, value: int, text: str
+) -> None:
+    keys, tensors = random_model(architecture)
+    keys[f"{architecture}.{key}"] = value
+    assert text in refusal(write_gguf(tmp_path / "f", keys, tensors))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "tensor", "kind", "text"),
+    [
+        ("llama", "token_embd.weight", "int32", "is of I32, not of weights"),
+        ("phi3", "blk.0.attn_qkv.weight", "float64", "is of F64, not of weights"),
+        ("gemma3", "blk.2.attn_output.weight", "int8", "is of I8, not of weights"),
+        ("llama", "output_norm.weight", "float16", "must be F32, not F16"),
+        ("qwen2", "blk.1.attn_k.bias", "float16", "must be F32, not F16"),
+        ("mamba2", "blk.0.ssm_a", "float16", "must be F32, not F16"),
+        ("lfm2", "blk.0.shortconv.conv.weight", "float16", "must be F32, not F16"),
+    ],
+)
+def test_tensors_of_a_kind_that_nothing_computes_with_are_refused(
+    tmp_path: Path, architecture: str, tensor: str, kind: str, text: str
+) -> None:
+    keys, tensors = random_model(architecture)
+    tensors[tensor] = tensors[tensor].astype(kind)
+    assert text in refusal(write_gguf(tmp_path / "f", keys, tensors))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_sound_models_of_every_kind_are_let_through(tmp_path: Path, architecture: str) -> None:
+    keys, tensors = random_model(architecture)
+    for name, tensor in tensors.items():
+        if tensor.ndim == 2 and name.endswith((".attn_q.weight", "_embd.weight", "output.weight")):
+            tensors[name] = tensor.astype("float16")
+    validate_gguf(write_gguf(tmp_path / "f", keys, tensors))
 
 
 def test_only_models_are_asked_for_blocks_and_heads(tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ from llamawire.engine.store.errors import InvalidGguf
 from llamawire.engine.store.gguf.adapter import check_adapter
 from llamawire.engine.store.gguf.counts import count, counts
 from llamawire.engine.store.gguf.header import Gguf, GgufArray
+from llamawire.engine.store.gguf.heads import check_head_sizes
 from llamawire.engine.store.gguf.projector import check_projector
 from llamawire.engine.store.gguf.reader import read_gguf
 from llamawire.engine.store.gguf.tables import STRING
+from llamawire.engine.store.gguf.weights import check_weights
 
 __all__ = ["validate_gguf"]
 
@@ -58,6 +60,8 @@ def validate_gguf(path: Path, role: str | None = None) -> Gguf:
     if role == "model":
         _check_blocks(gguf)
         _check_heads(gguf)
+        check_head_sizes(gguf)
+        check_weights(gguf)
         _check_experts(gguf)
     if role == "adapter":
         check_adapter(gguf)
