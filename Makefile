@@ -55,8 +55,9 @@ test-csrc: dev  ## the C++ tests; SANITIZE=address or thread instruments them
 e2e: dev  ## only the tests that start real processes
 	$(BIN)/python -m pytest tests/e2e
 
-fuzz: dev  ## send 20,000 strange requests to a real server (LLAMAWIRE_FUZZ says how many)
-	LLAMAWIRE_FUZZ=$${LLAMAWIRE_FUZZ:-20000} $(BIN)/python -m pytest tests/e2e/test_fuzz.py
+fuzz: dev  ## fuzz csrc, Python, models and a real server, MINUTES (30) a target; ONLY=TARGET,… some
+	@$(BIN)/pip install -q --group fuzz || echo "llamawire: atheris could not be installed"
+	PYTHONPATH=tests:frontends:pyx:proto $(BIN)/python -m fuzz --minutes $${MINUTES:-30} $(if $(ONLY),--only $(ONLY))
 
 soak: dev  ## mixed traffic with faults for MINUTES (60); plot and report in build/soak
 	PYTHONPATH=tests:frontends:pyx:proto $(BIN)/python -m soak --minutes $${MINUTES:-60} --think $${THINK:-0}

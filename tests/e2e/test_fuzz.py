@@ -1,7 +1,7 @@
 """Bad input, made from good: whatever a request contains, the answer says what is wrong with it.
 
 No answer is a mistake of ours, no worker dies, nothing hangs. A few hundred requests here;
-LLAMAWIRE_FUZZ=20000 (`make fuzz`) sends so many and others each time.
+LLAMAWIRE_FUZZ=20000 (`make fuzz ONLY=requests`) sends so many and others each time.
 """
 
 from __future__ import annotations

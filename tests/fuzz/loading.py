@@ -1,0 +1,89 @@
+"""Loads models for `gguf_loads`: a path a line comes in, what came of it goes out as JSON.
+
+Each is loaded by a child in the worker's sandbox, made to say some tokens if it can, and let go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from llamawire import native
+from llamawire.worker import sandbox
+
+MEMORY_BYTES = 3 << 30
+TIMEOUT_S = 60
+PREDICTED = 5
+REFUSED = 3
+
+
+def load(path: str) -> None:
+    """What a worker does with a model, in small."""
+    sandbox.enter(memory_bytes=MEMORY_BYTES)
+    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_S, TIMEOUT_S))
+    try:
+        model = native.Model(path, num_gpu=0)
+        ids = model.tokenize("Hi, you 1\n", add_special=True, parse_special=True)
+        model.detokenize(ids)
+        try:
+            embedder = native.Embedder(model, num_ctx=64, num_batch=64, num_thread=1)
+            embedder.embed([ids])
+        except native.NativeError:
+            pass
+        loop = native.Loop(model, num_parallel=2, num_ctx=64, num_batch=32, num_thread=1)
+        for job in (1, 2):
+            loop.submit(job, ids, num_predict=PREDICTED, seed=job)
+        running = 2
+        while running:
+            ends = (native.EVENT_FINISHED, native.EVENT_FAILED)
+            running -= sum(event.kind in ends for event in loop.wait(1.0))
+        loop.close()
+    except native.NativeError as error:
+        print(error, file=sys.stderr)
+        os._exit(REFUSED)
+    os._exit(0)
+
+
+def answer(path: str, said: Path) -> dict[str, object]:
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
+        try:
+            load(path)
+        finally:
+            os._exit(1)
+    deadline = time.monotonic() + TIMEOUT_S
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return {"end": "hangs", "said": last_words(said)}
+        time.sleep(0.002)
+    code = os.waitstatus_to_exitcode(ended[1])
+    names = {0: "loaded", REFUSED: "refused"}
+    end = names.get(code) or (signal.Signals(-code).name if code < 0 else f"exit {code}")
+    return {"end": end, "said": last_words(said)}
+
+
+def last_words(said: Path) -> str:
+    """The assertion, or the last line."""
+    lines = [line.strip() for line in said.read_text(errors="replace").splitlines() if line.strip()]
+    asserted = [line for line in lines if re.search(r"ASSERT|assert|what\(\)|abort", line)]
+    return re.sub(r"0x[0-9a-f]+|^.*/", "", (asserted or lines or [""])[-1])[:200]
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for line in sys.stdin:
+            print(json.dumps(answer(line.strip(), Path(folder, "said"))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
