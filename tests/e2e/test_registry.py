@@ -94,9 +94,16 @@ def test_over_grpc_with_tls_and_a_password(start_daemon: Start, secure: DockerRe
     credentials = pb.RegistryCredentials(username="tester", password="secret")
     with daemon.models() as models:
         push = pb.PushModelRequest(model=name, credentials=credentials)
-        assert [reply.status for reply in models.PushModel(push)][-1] == "success"
+        pushed = list(models.PushModel(push))
+        assert (pushed[0].status, pushed[-1].status) == ("retrieving manifest", "success")
+        daemon.request("DELETE", "/api/delete", {"model": name})
         pull = pb.PullModelRequest(model=name, credentials=credentials)
-        assert [reply.status for reply in models.PullModel(pull)][-1] == "success"
+        pulled = list(models.PullModel(pull))
+    assert (pulled[0].status, pulled[-1].status) == ("pulling manifest", "success")
+    for replies in (pushed, pulled):
+        last = {reply.digest: reply for reply in replies if reply.digest}
+        assert {reply.total_bytes for reply in last.values()} > {TINY.stat().st_size}
+        assert all(reply.completed_bytes == reply.total_bytes for reply in last.values())
 
 
 def test_a_mirror_and_a_base_that_is_not_there(
