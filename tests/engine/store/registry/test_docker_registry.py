@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from engine.store.registry.conftest import Open, lines_of, noise
+from engine.store.registry.conftest import LIMITS, Open, lines_of, noise
 from engine.store.registry.docker_registry import (
     DockerRegistry,
     docker_registry,
@@ -72,6 +74,27 @@ async def test_a_second_push_sends_nothing(
     await lines_of(registry.push(name))
     lines = await lines_of(registry.push(name))
     assert [line.completed for line in lines if line.digest] == [len(BIG), 3]
+
+
+async def test_a_push_that_was_left_comes_to_its_end_later(
+    plain: DockerRegistry, open_registry: Open, library: Library
+) -> None:
+    """In the middle of a part, which this registry does not forgive, and then in a new process."""
+    name = plain.name("there/left")
+    manifest = add_model(library, name, BIG)
+    # So that each step of the upload is told of, however quick it is.
+    first = open_registry(limits=replace(LIMITS, progress_interval_s=0.0))
+    async with contextlib.aclosing(first.push(name)) as pushing:
+        async for line in pushing:
+            if 0 < line.completed < line.total:
+                break
+    assert [path for path in library.blobs.files() if "-upload-" in path.name]
+    registry = open_registry(Library(library.root))
+    await lines_of(registry.push(name))
+    assert not [path for path in library.blobs.files() if "-upload-" in path.name]
+    library.delete(ModelName.parse(name))
+    await lines_of(registry.pull(name))
+    assert library.entry(ModelName.parse(name)).data == manifest
 
 
 async def test_what_it_does_not_have(plain: DockerRegistry, registry: Registry) -> None:

@@ -3,7 +3,8 @@
 It is sent in parts, each a request of its own whose answer says where the next one goes. After a
 failure the registry is asked how much it has, and the upload goes on from there; if it has
 forgotten the upload, another one is begun. How far it is, is noted on the disk, so that a server
-that was killed goes on, too.
+that was killed goes on, too. The registry `distribution` before 3.0 throws an upload away once a
+part of it was cut short (distribution/distribution#3755): there, the file is sent from its start.
 """
 
 from __future__ import annotations
