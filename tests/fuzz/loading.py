@@ -1,6 +1,7 @@
-"""Loads models for `gguf_loads`: a path a line comes in, what came of it goes out as JSON.
+"""Loads models for `gguf_loads`: a line names the files by what they are, what came of them goes
+out; both are JSON.
 
-Each is loaded by a child in the worker's sandbox, made to say some tokens if it can, and let go.
+Each model is loaded by a child in the worker's sandbox, made to say some tokens if it can.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 from llamawire import native
 from llamawire.worker import sandbox
 
@@ -24,12 +27,15 @@ PREDICTED = 5
 REFUSED = 3
 
 
-def load(path: str) -> None:
+def load(files: dict[str, str]) -> None:
     """What a worker does with a model, in small."""
     sandbox.enter(memory_bytes=MEMORY_BYTES)
     resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_S, TIMEOUT_S))
     try:
-        model = native.Model(path, num_gpu=0)
+        adapters = [files["adapter"]] if "adapter" in files else []
+        model = native.Model(files["model"], num_gpu=0, adapters=adapters)
+        if "projector" in files:
+            see(model, files["projector"])
         ids = model.tokenize("Hi, you 1\n", add_special=True, parse_special=True)
         model.detokenize(ids)
         try:
@@ -51,12 +57,18 @@ def load(path: str) -> None:
     os._exit(0)
 
 
-def answer(path: str, said: Path) -> dict[str, object]:
+def see(model: native.Model, projector: str) -> None:
+    encoder = native.ImageEncoder(model, projector, num_thread=1)
+    for side in (16, 40):
+        encoder.encode(bytes([side]) * 32, np.full((side, 16, 3), 99, np.uint8))
+
+
+def answer(files: dict[str, str], said: Path) -> dict[str, object]:
     child = os.fork()
     if not child:
         os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
         try:
-            load(path)
+            load(files)
         finally:
             os._exit(1)
     deadline = time.monotonic() + TIMEOUT_S
@@ -82,7 +94,7 @@ def last_words(said: Path) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for line in sys.stdin:
-            print(json.dumps(answer(line.strip(), Path(folder, "said"))), flush=True)
+            print(json.dumps(answer(json.loads(line), Path(folder, "said"))), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gguf_files import (
+    Typed,
     echo_automaton,
     lora_adapter,
     spm_vocabulary,
@@ -141,6 +142,7 @@ def test_the_size_of_heads_may_be_given_instead_of_derived(tmp_path: Path) -> No
         ("phi3", "attention.head_count", 512, 'attn_qkv.weight" has 128 rows, and its heads need'),
         ("gemma3", "rope.dimension_count", 513, "dimension_count 513 does not suit heads of 16"),
         ("gemma3", "rope.dimension_count", 15, "dimension_count 15 does not suit heads of 16"),
+        ("phi3", "rope.dimension_count", 0, "dimension_count 0 does not suit heads of 16"),
         ("qwen2", "rope.dimension_count", 8, "dimension_count 8 does not suit heads of 16"),
     ],
 )
@@ -336,6 +338,12 @@ def test_a_large_vocabulary_takes_little_time(tmp_path: Path) -> None:
         ({"metadata": {"clip.vision.block_count": 1}}, 'needs the tensor "v.blk.0.attn_q.weight"'),
         ({"metadata": {"clip.projector_type": "deepseek4v"}}, "deepseek4v is not supported"),
         ({"metadata": {"general.architecture": "llama"}}, "has keys of clip"),
+        ({"metadata": {"clip.vision.attention.layer_norm_epsilon": True}}, "of kind 7, not 6"),
+        ({"metadata": {"clip.vision.attention.layer_norm_epsilon": [1.0, 2.0]}}, "kind 9, not 6"),
+        ({"metadata": {"clip.vision.patch_size": Typed(10, 8)}}, "of kind 10, not 4"),
+        ({"tensors": {"v.patch_embd.bias": np.zeros((3, 4), "float32")}}, "must be 16"),
+        ({"tensors": {"v.post_ln.weight": np.zeros(64, "float32")}}, "must be 16"),
+        ({"tensors": {"v.class_embd": np.zeros(16, "int32")}}, "is of I32, not of weights"),
         ({"tensors": {"mm.0.weight": None}}, 'needs the tensor "mm.0.weight"'),
         ({"tensors": {"mm.2.weight": np.zeros((64, 32), "float32")}}, '"mm.2.weight" must be 64'),
     ],

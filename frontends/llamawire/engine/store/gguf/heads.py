@@ -25,6 +25,13 @@ _ROTATE_ALL = frozenset(
     qwen3vl qwen3vlmoe rnd1 seed_oss smallthinker smollm3 starcoder2 talkie xverse
     """.split()  # noqa: SIM905
 )
+# Some are; with none, llama.cpp turns them for ever.
+_ROTATE_SOME = frozenset(
+    """
+    bitnet chatglm cohere2 command-r gemma gemma2 gemma3 gemma3n gemma4 glm4 glm4moe gpt-oss gptneox
+    lfm2 lfm2moe nemotron openelm phi2 phi3 phimoe qwen qwen35 qwen35moe qwen3next stablelm
+    """.split()  # noqa: SIM905
+)
 # Keys and values are of one size.
 _EQUAL_SIZES = frozenset(
     """
@@ -88,8 +95,9 @@ def _check_rotation(gguf: Gguf, key: int) -> None:
     rotated = gguf.integer("rope.dimension_count")
     if rotated is None:
         return
+    least = 2 if gguf.architecture in _ROTATE_SOME else 0
     is_all = gguf.architecture in _ROTATE_ALL
-    if rotated % 2 or not 0 <= rotated <= key or (is_all and rotated != key):
+    if rotated % 2 or not least <= rotated <= key or (is_all and rotated != key):
         raise InvalidGguf(
             f"{gguf.key('rope.dimension_count')} {rotated} does not suit heads of {key}"
         )

@@ -12,6 +12,8 @@ import math
 from llamawire.engine.store.errors import InvalidGguf
 from llamawire.engine.store.gguf.counts import count
 from llamawire.engine.store.gguf.header import Gguf, TensorInfo
+from llamawire.engine.store.gguf.tables import BOOL, FLOAT32, INT32, STRING, UINT32
+from llamawire.engine.store.gguf.weights import check_kinds
 
 __all__ = ["check_projector"]
 
@@ -22,6 +24,20 @@ TILES_MAX = 64
 NUMBER_MAX = 1 << 24
 MERGE_MAX = 64
 PIXELS_MAX = 1 << 28
+
+# How mtmd reads what it knows, whatever kind the file says it is of.
+_KINDS = {
+    BOOL: ("clip.has_vision_encoder", "clip.has_audio_encoder", "clip.use_gelu", "clip.use_silu"),
+    STRING: ("general.name", "general.description", "clip.projector_type",
+             "clip.vision.projector_type", "clip.vision.mm_patch_merge_type"),
+    FLOAT32: ("clip.vision.attention.layer_norm_epsilon", "clip.vision.swiglu_clamp"),
+    INT32: ("clip.minicpmv_version",),
+    UINT32: ("clip.minicpmv_query_num", "clip.vision.sam.head_count", "clip.vision.sam.block_count",
+             "clip.vision.sam.embedding_length", "clip.vision.expert_used_count"),
+}  # fmt: skip
+# Beside those that a plain projector needs; a number for each of its channels.
+_VECTORS = ("v.patch_embd.bias", "v.class_embd", "v.pre_ln.weight", "v.pre_ln.bias",
+            "v.post_ln.weight", "v.post_ln.bias")  # fmt: skip
 
 DEPEND_ON_PROMPT = ("deepseek4v", "hunyuanvl")
 """Kinds whose embeddings depend on where in the prompt a picture stands."""
@@ -38,10 +54,20 @@ def check_projector(gguf: Gguf) -> None:
     kind = gguf.text("projector_type") or gguf.text("vision.projector_type") or ""
     if kind in DEPEND_ON_PROMPT:
         raise InvalidGguf(f"clip.projector_type {kind} is not supported")
+    for value_kind, keys in _KINDS.items():
+        for key in keys:
+            _check_kind(gguf, key, value_kind)
     _check_numbers(gguf)
     _check_colours(gguf)
+    check_kinds(gguf)
     if kind == "mlp":
         _check_mlp(gguf)
+
+
+def _check_kind(gguf: Gguf, key: str, kind: int) -> None:
+    place = gguf.places.get(key)
+    if place is not None and place.kind != kind:
+        raise InvalidGguf(f"{key} is of kind {place.kind}, not {kind}")
 
 
 def _check_numbers(gguf: Gguf) -> None:
@@ -68,6 +94,7 @@ def _check_numbers(gguf: Gguf) -> None:
         ("vision.n_wa_pattern", 0, BLOCKS_MAX),
     ):
         count(gguf, name, least, most)
+        _check_kind(gguf, gguf.key(name), UINT32)
     embedding = gguf.integer("vision.embedding_length")
     heads = gguf.integer("vision.attention.head_count")
     if embedding and heads and not gguf.has("vision.attention.head_dim") and embedding % heads:
@@ -109,6 +136,9 @@ def _check_mlp(gguf: Gguf) -> None:
     places = (size // patch) ** 2 + ("v.class_embd" in tensors)
     _check_shape(tensors, "v.patch_embd.weight", (patch, patch, 3, width))
     _check_shape(tensors, "v.position_embd.weight", (width, None))
+    for name in _VECTORS:
+        if name in tensors:
+            _check_shape(tensors, name, (width,))
     if tensors["v.position_embd.weight"].shape[1] < places:
         raise InvalidGguf(f'tensor "v.position_embd.weight" has not {places} places')
     _check_shape(tensors, "mm.0.weight", (width, None))

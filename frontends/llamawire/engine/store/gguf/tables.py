@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-__all__ = ["ARRAY", "BOOL", "FILE_TYPES", "FLOAT32", "SCALARS", "STRING", "TENSOR_TYPES"]
+__all__ = [
+    "ARRAY",
+    "BOOL",
+    "FILE_TYPES",
+    "FLOAT32",
+    "INT32",
+    "SCALARS",
+    "STRING",
+    "TENSOR_TYPES",
+    "UINT32",
+]
 
 # Kinds of metadata values. The scalars are given as the struct module knows them.
 BOOL = 7
 STRING = 8
 ARRAY = 9
 FLOAT32 = 6
+UINT32 = 4
+INT32 = 5
 SCALARS = {
     0: "B",
     1: "b",
