@@ -159,7 +159,8 @@ Chunk Prefill::chunk(int32_t stream, nanoseconds left, bool rows_decode) const {
     if (is_placeholder(context[begin]) && !row.sequence.image_at(begin).image->is_causal()) {
         return {stream, begin, end};
     }
-    const bool is_behind_image = !row.sequence.images().empty() && begin % piece != 0;
+    // Up to the unit's end as a cold run does it, or what is computed here would pass for exact.
+    const bool is_behind_image = !row.sequence.images().empty() && begin % row.unit != 0;
     return {stream, begin, chunk_end(begin, end, piece, is_behind_image ? 0 : wanted)};
 }
 

@@ -36,7 +36,9 @@ int32_t PrefixCache::reusable(const Stream& stream, const PlacementRequest& requ
     const int32_t common = std::min(common_prefix(stream.tokens, request.context), most);
     if (!request.reproducible) return chunk_begin(request.context, common);
     if (stream.unit != request.unit) return 0;
-    return cut_point(request.context, std::min(common, stream.exact), request.unit);
+    const int32_t cut = cut_point(request.context, std::min(common, stream.exact), request.unit);
+    // An image may part the one where the other goes on with tokens.
+    return cut < stream.exact ? cut_point(stream.tokens, cut, request.unit) : cut;
 }
 
 std::vector<int32_t> PrefixCache::eligible(bool dense) const {
@@ -127,9 +129,12 @@ void PrefixCache::prefilled(int32_t id, const std::vector<Token>& context, int32
     Stream& stream = at(id);
     const auto begin = static_cast<int32_t>(stream.tokens.size());
     if (begin == 0) stream.unit = unit;
-    const bool is_regular = end == static_cast<int32_t>(context.size()) || end % unit == 0 ||
-                            cut_point(context, end, unit) == end;
-    if (begin == stream.regular && unit == stream.unit && is_regular) {
+    const auto is_regular = [&](int32_t at) {
+        return at % unit == 0 || cut_point(context, at, unit) == at;
+    };
+    // What was taken over may end where another context is parted and this one is not.
+    if (begin == stream.regular && unit == stream.unit && is_regular(begin) &&
+        (is_regular(end) || end == static_cast<int32_t>(context.size()))) {
         stream.regular = end;
         stream.exact = cut_point(context, end, unit);
     }

@@ -4,6 +4,8 @@
 
 #include <numeric>
 
+#include "llamawire/image_span.h"
+
 namespace llamawire {
 
 namespace {
@@ -176,6 +178,36 @@ TEST_CASE("a gap between active streams is filled first when nothing speaks agai
     cache.free(1);
     const Placement placement = place(cache, tokens(100));
     CHECK((placement.stream == 1 || placement.stream == 3));
+}
+
+TEST_CASE("what was computed together with tokens behind it is not exact in front of an image") {
+    PrefixCache cache(1);
+    serve(&cache, tokens(200));
+    Image image("digest", 1, true);
+    const std::vector<float> embeddings(70);
+    image.add_chunk(embeddings.data(), embeddings.size());
+    const auto seen = joined(joined(tokens(30), image.ids()), tokens(20, 9000));
+    CHECK(place(cache, seen).reused == 0);
+    CHECK(place(cache, seen, false).reused == 30);
+
+    const auto placement = place(cache, seen);
+    cache.occupy(placement);
+    cache.prefilled(0, seen, 30, kUnit);
+    cache.prefilled(0, seen, 64, kUnit);
+    cache.prefilled(0, seen, 100, kUnit);
+    cache.prefilled(0, seen, 120, kUnit);
+    CHECK(cache.stream(0).exact == 100);
+    cache.free(0);
+    CHECK(place(cache, seen).reused == 100);
+    // Cold, these tokens would be one piece with those behind them.
+    const auto longer = joined(tokens(30), tokens(90, 7000));
+    CHECK(place(cache, longer).reused == 0);
+    cache.occupy(place(cache, longer, false));
+    CHECK(cache.size(0) == 30);
+    cache.prefilled(0, longer, 64, kUnit);
+    cache.prefilled(0, longer, 120, kUnit);
+    cache.free(0);
+    CHECK(place(cache, longer).reused == 0);
 }
 
 TEST_CASE("a busy stream's prefix is copied when that is cheaper than computing") {
