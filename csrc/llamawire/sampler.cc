@@ -36,7 +36,8 @@ Candidate candidate(const float* logits, size_t id) {
     return {logit, 0.0F, static_cast<Token>(id)};
 }
 
-// The greatest of kLanes floats; written so that compilers make vector instructions of it.
+// The greatest of kLanes floats; written so that compilers make vector instructions of it. One that
+// is not a number may hide another: to look for those would make a third more of the whole choice.
 float block_max(const float* values) {
     float lanes[kLanes / 2];
     for (size_t i = 0; i < kLanes / 2; ++i) {

@@ -14,7 +14,8 @@
 // all there is to look at; else it is asked about the best first, and about the rest only while too
 // few of them are allowed.
 //
-// Equal logits go by the lower id. A row whose best logit is not finite is an Error, not a token.
+// Equal logits go by the lower id. A row whose best logit is not finite is an Error, not a token. What
+// is not a number is never drawn, but with top_k it may keep a better token near it from being seen.
 //
 // Threads: one at a time.
 #pragma once
