@@ -41,3 +41,10 @@ def test_what_is_not_supported_is_refused_by_name(expression: str, told: str) ->
         Form("regex", expression).grammar()
     assert error.value.reason == "INVALID_FORMAT"
     assert told in str(error.value)
+
+
+def test_a_class_is_the_union_of_its_members_however_many() -> None:
+    every_other = "".join(chr(code) for code in range(0x2000, 0x5000, 2))
+    many = Form("regex", f"[{every_other[::-1]}{every_other}a-cb-d]").grammar().text
+    assert many.count("\\u") == len(every_other)
+    assert "a-d" in many

@@ -207,21 +207,22 @@ class _Reader:
 
     def _bracket(self) -> Characters:
         is_opposite = self._skip("^")
-        found = Characters(())
+        ranges: list[tuple[int, int]] = []
         is_first = True
         while is_first or self._peek() != "]":
             is_first = False
             low = self._member()
             is_range = self._peek() == "-" and self._peek(2) != "-]"
             if not is_range:
-                found |= low
+                ranges += low.ranges
                 continue
             self._next()
             high = self._member()
             if not (_is_one(low) and _is_one(high)) or low.ranges[0][0] > high.ranges[0][0]:
                 raise self._error("a range in [] that is none")
-            found |= Characters.between((low.ranges[0][0], high.ranges[0][0]))
+            ranges.append((low.ranges[0][0], high.ranges[0][0]))
         self._next()
+        found = Characters.between(*ranges)
         return ANY - found if is_opposite else found
 
     def _member(self) -> Characters:

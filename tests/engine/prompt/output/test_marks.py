@@ -6,7 +6,7 @@ import pytest
 
 from engine.prompt.output.answers import TOOLS
 from llamawire.engine.prompt.output import FORMATS, Call, Content, OutputEvent, Rejected, Thinking
-from llamawire.engine.prompt.output.marks import MARK_BEGIN, MARK_END, marks_in
+from llamawire.engine.prompt.output.marks import MARK_BEGIN, MARK_END, marks_in, split_marks
 
 HEADER = "«<|channel|>»analysis«<|message|>»"
 
@@ -31,6 +31,12 @@ def test_marks_are_read_as_tags() -> None:
     text = "«<|channel|>»commentary to=functions.now«<|message|>»{}"
     events = parser.feed(marked(text)) + parser.finish()
     assert [event.call.name for event in events if isinstance(event, Call)] == ["now"]
+
+
+def test_a_sign_without_its_other_half_is_text_and_hides_no_mark() -> None:
+    assert list(split_marks(marked("««a»«"))) == [
+        (MARK_BEGIN, False), ("a", True), (MARK_BEGIN, False),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ __all__ = ["MARK_BEGIN", "MARK_END", "marks_in", "split_marks"]
 MARK_BEGIN: Final = "\ufdd0"
 MARK_END: Final = "\ufdd1"
 
-_MARK: Final = re.compile(f"{MARK_BEGIN}([^{MARK_END}]*){MARK_END}")
+_MARK: Final = re.compile(f"{MARK_BEGIN}([^{MARK_BEGIN}{MARK_END}]*){MARK_END}")
 _TAG: Final = re.compile(r"<[^<>\s]+>|\[[A-Z_/]+\]")
 
 
