@@ -150,7 +150,7 @@ void check(FuzzedDataProvider* data) {
     const bool has_finite = !best.empty() && std::isfinite(best.front().logit);
     const bool has_nan =
         std::any_of(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); });
-    REQUIRE((token >= 0) == has_finite || (token < 0 && has_nan));
+    REQUIRE(has_nan || (token >= 0) == has_finite);
     if (token < 0) return;
     REQUIRE(std::isfinite(logits[static_cast<size_t>(token)]));
     REQUIRE(constraint == nullptr || constraint->allows(token));
