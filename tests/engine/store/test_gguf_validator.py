@@ -154,6 +154,14 @@ def test_heads_that_do_not_suit_the_matrices_are_refused(
     assert text in refusal(write_gguf(tmp_path / "f", keys, tensors))
 
 
+def test_a_matrix_that_the_loader_forgets_to_ask_for_is_asked_for(tmp_path: Path) -> None:
+    keys, tensors = random_model("phi3")
+    del tensors["blk.0.attn_qkv.weight"]
+    assert 'needs the tensor "blk.0.attn_qkv.weight"' in refusal(
+        write_gguf(tmp_path / "f", keys, tensors)
+    )
+
+
 @pytest.mark.parametrize(
     ("architecture", "tensor", "kind", "text"),
     [

@@ -48,6 +48,8 @@ _EQUAL_SIZES = frozenset(
     stablelm starcoder starcoder2 t5 t5encoder xverse
     """.split()  # noqa: SIM905
 )
+# Whose loader lets the matrices be absent, and whose graph does not.
+_MATRICES_UNASKED = ("phi3",)
 # Whose matrices are cut by other numbers than these.
 _OTHER_SIZES = ("attention.kv_lora_rank", "attention.key_length_swa")
 
@@ -107,6 +109,8 @@ def _check_matrices(gguf: Gguf, heads: _Heads) -> None:
     # Blocks of recurrent models have a fused matrix too, which is cut by other numbers.
     names = [tensor.name for tensor in gguf.tensors]
     recurrent = {name.split(".")[1] for name in names if re.match(r"blk\.\d+\.ssm_", name)}
+    if gguf.architecture in _MATRICES_UNASKED:
+        _check_presence(set(names), gguf.integer("block_count") or 0)
     for tensor in gguf.tensors:
         found = _MATRIX.fullmatch(tensor.name)
         if not found or (found[2] == "qkv" and found[1] in recurrent):
@@ -118,6 +122,14 @@ def _check_matrices(gguf: Gguf, heads: _Heads) -> None:
             raise InvalidGguf(
                 f'tensor "{tensor.name}" has {rows} rows, and its heads need {needed}'
             )
+
+
+def _check_presence(names: set[str], blocks: int) -> None:
+    for block in range(blocks):
+        prefix = f"blk.{block}.attn_"
+        is_split = all(f"{prefix}{letter}.weight" in names for letter in "qkv")
+        if not is_split and f"{prefix}qkv.weight" not in names:
+            raise InvalidGguf(f'the model needs the tensor "{prefix}qkv.weight"')
 
 
 def _rows(tensor: TensorInfo) -> int:
