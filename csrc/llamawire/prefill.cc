@@ -82,7 +82,9 @@ int32_t Prefill::shared(const Row& leader, const Row& row) const {
     if (!row.sequence.options().reproducible) return chunk_begin(context, common);
     // What others compute may be cut finer than in units.
     if (!leader.sequence.options().reproducible || leader.unit != row.unit) return 0;
-    return cut_point(context, common, row.unit);
+    // Parted in both, as PrefixCache has it, or the row would wait for what it may not take over.
+    const int32_t cut = cut_point(context, common, row.unit);
+    return cut_point(leader.sequence.context(), cut, row.unit);
 }
 
 bool Prefill::has_leader(const Row& row) const {
