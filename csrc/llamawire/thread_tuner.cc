@@ -10,6 +10,8 @@ namespace {
 
 // A probe must be this much faster, so that equals do not take turns.
 constexpr double kWin = 0.95;
+// A usual call that takes so many times the best one was held up.
+constexpr double kSlow = 3.0;
 
 }  // namespace
 
@@ -20,13 +22,18 @@ ThreadTuner::ThreadTuner(std::vector<int32_t> counts, int32_t chosen) : counts_(
 }
 
 int32_t ThreadTuner::next(bool may_probe) {
-    const bool is_due = ++calls_ >= probe_every_ && size_ > 0;
-    if (!is_fixed() && phase_ == Phase::kUsual && may_probe && is_due) {
+    ++calls_;
+    if (!is_fixed() && phase_ == Phase::kUsual && may_probe && is_due()) {
         phase_ = Phase::kProbes;
         probed_ = neighbour();
         calls_ = 0;
     }
     return phase_ == Phase::kProbes ? counts_[probed_] : counts_[chosen_];
+}
+
+bool ThreadTuner::is_due() const {
+    if (size_ == 0) return false;
+    return wins_ > 0 || calls_ >= (is_slow_ ? probe_every_ / kSoon : probe_every_);
 }
 
 void ThreadTuner::measured(int64_t size, double ns) {
@@ -42,7 +49,13 @@ void ThreadTuner::measured(int64_t size, double ns) {
     // A probe of another size tells nothing, and is no usual call either.
     if (phase_ == Phase::kProbes) size_ = 0;
     phase_ = Phase::kUsual;
+    usual(ns, is_comparable);
+}
+
+void ThreadTuner::usual(double ns, bool is_comparable) {
     usual_ns_ = ns;
+    best_ns_ = is_comparable && best_ns_ > 0.0 ? std::min(best_ns_, ns) : ns;
+    is_slow_ = ns > kSlow * best_ns_;
 }
 
 void ThreadTuner::judge(bool is_win) {
@@ -57,6 +70,7 @@ void ThreadTuner::judge(bool is_win) {
     wins_ = 0;
     chosen_ = probed_;
     size_ = 0;
+    best_ns_ = 0.0;
 }
 
 // The next greater count and the next smaller one in turn; at an end, the only one.

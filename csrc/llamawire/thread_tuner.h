@@ -4,7 +4,9 @@
 // each other after every node of the graph, and one that has lost its CPU holds up all. So from
 // time to time one call is made with the next smaller or greater number (a probe). One that is
 // faster than the calls before and behind it, which were of the same size, is a win; a few wins in
-// a row, and the number changes. Probes that lose become rare, so they cost next to nothing.
+// a row, and the number changes. Probes that lose become rare, so they cost next to nothing; one that
+// wins is repeated at once, and a call that takes many times the usual makes the next probe come soon:
+// with more threads than free CPUs a call may take a hundred times as long, and 48 of them minutes.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +20,7 @@ class ThreadTuner {
     static constexpr int32_t kProbeEveryMin = 16;  // calls
     static constexpr int32_t kProbeEveryMax = 512;
     static constexpr int32_t kWinsNeeded = 3;
+    static constexpr int32_t kSoon = 8;  // times as often, behind a slow call
 
     // `counts` rise, `chosen` is one of them. With one count there is nothing to tune.
     ThreadTuner(std::vector<int32_t> counts, int32_t chosen);
@@ -34,6 +37,8 @@ class ThreadTuner {
     enum class Phase : uint8_t { kUsual, kProbes, kCompares };
 
     void judge(bool is_win);
+    bool is_due() const;
+    void usual(double ns, bool is_comparable);
     size_t neighbour() const;
 
     std::vector<int32_t> counts_;
@@ -46,6 +51,8 @@ class ThreadTuner {
     int32_t probe_every_ = kProbeEveryMin;
     int64_t size_ = 0;  // of the last call
     double usual_ns_ = 0.0;
+    double best_ns_ = 0.0;  // of the usual calls of that size
+    bool is_slow_ = false;  // the last one was, for that size
     double probe_ns_ = 0.0;
 };
 

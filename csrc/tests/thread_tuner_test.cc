@@ -59,6 +59,16 @@ TEST_CASE("the number falls when the machine becomes busy and rises when it is q
     CHECK(tuner.chosen() == 4);
 }
 
+TEST_CASE("a machine that becomes busy is noticed soon, even where probes have become rare") {
+    ThreadTuner tuner({1, 2}, 2);
+    make_calls(&tuner, 2000, quiet_ns);
+    int calls = 0;
+    for (; calls < ThreadTuner::kProbeEveryMax && tuner.chosen() == 2; ++calls) {
+        make_calls(&tuner, 1, busy_ns);
+    }
+    CHECK(calls <= ThreadTuner::kProbeEveryMax / ThreadTuner::kSoon + 3 * ThreadTuner::kWinsNeeded);
+}
+
 TEST_CASE("one lucky probe changes nothing") {
     ThreadTuner tuner({1, 2}, 2);
     int probes = 0;
