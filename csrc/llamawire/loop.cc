@@ -16,7 +16,7 @@ using std::chrono::nanoseconds;
 
 // An idle loop turns this often, for its beats.
 constexpr milliseconds kIdleTurn{500};
-// While no row decodes, a prefill call may take this many budgets: only commands wait for it.
+// While no row flows, a prefill call may take this many budgets: only commands wait for it.
 constexpr int kAloneBudgets = 4;
 
 const char* reason_name(End end) {
@@ -337,31 +337,36 @@ void Loop::make_room(int32_t stream) {
 
 // ---- prefill ----------------------------------------------------------------
 
-// At least one chunk a turn, or prompts would starve behind rows that use up all time.
+// At least one chunk a turn, or prompts would starve behind rows that use up all time. Prompts that
+// come together are all computed before the first of them flows: each step then has all their rows.
 void Loop::prefill_prompts() {
     const milliseconds budget(options_.prefill_budget_ms);
     const auto deadline = Clock::now() + budget;
     for (bool is_first = true;; is_first = false) {
-        const bool rows_decode = rows_.has_decoding();
-        if (!rows_decode && !is_first) return;
-        const nanoseconds left = rows_decode ? deadline - Clock::now() : budget * kAloneBudgets;
-        const Chunk chunk = prefill_.next(left, rows_decode, !is_first);
-        if (chunk.stream < 0 || !prefill_chunk(chunk)) return;
+        const bool rows_flow = rows_.has_flowing();
+        if (!rows_flow && !is_first) return;
+        const nanoseconds left = rows_flow ? deadline - Clock::now() : budget * kAloneBudgets;
+        prefill_.next(left, rows_flow, !is_first, &chunks_);
+        if (chunks_.empty() || !prefill_call()) return;
     }
 }
 
-// False: the call failed or was aborted; what to do about it is the next turn's.
-bool Loop::prefill_chunk(const Chunk& chunk) {
-    Row& row = *rows_.at(chunk.stream);
-    if (!row.has_begun) begin(chunk.stream);
-    const std::vector<Token>& context = row.sequence.context();
-    const auto size = static_cast<int32_t>(context.size());
+// Computes `chunks_`. False: the call failed or was aborted; what to do about it is the next turn's.
+bool Loop::prefill_call() {
     context_.begin_batch();
-    const int32_t last = add_entries(chunk);
-    const Image* const image = image_at(chunk);
+    outputs_.clear();
+    call_streams_.clear();
+    for (const Chunk& chunk : chunks_) {
+        const Row& row = *rows_.at(chunk.stream);
+        if (!row.has_begun) begin(chunk.stream);
+        const int32_t last = add_entries(chunk);
+        const auto size = static_cast<int32_t>(row.sequence.context().size());
+        if (chunk.end == size) outputs_.push_back({chunk.stream, last});
+        call_streams_.push_back(chunk.stream);
+    }
+    const Image* const image = image_at(chunks_.front());
     const bool is_causal = image == nullptr || image->is_causal();
     const auto start = Clock::now();
-    call_streams_.assign(1, chunk.stream);
     if (!is_causal) context_.set_causal(false);
     const Outcome outcome = call(CallKind::kPrefill);
     if (!is_causal) context_.set_causal(true);
@@ -370,19 +375,24 @@ bool Loop::prefill_chunk(const Chunk& chunk) {
         return false;
     }
     context_.wait();
-    prefill_.computed(chunk, Clock::now() - start);
-    if (row.sequence.options().isolated && chunk.begin >= row.sequence.prompt_size()) {
-        cache_.decoded(chunk.stream, context[chunk.begin]);
-    } else {
-        cache_.prefilled(chunk.stream, context, chunk.end, row.unit);
-    }
-    line_.served(row.sequence.options().user, chunk.end - chunk.begin);
-    add_to(counters_.prefill_tokens, chunk.end - chunk.begin);
-    if (chunk.end < size) return true;
-    row.generates = true;
-    outputs_.assign(1, {chunk.stream, last});
+    prefill_.computed(chunks_, Clock::now() - start);
+    for (const Chunk& chunk : chunks_) keep(chunk);
+    for (const Output& output : outputs_) rows_.at(output.stream)->generates = true;
     sample_outputs();
     return true;
+}
+
+// A chunk stands in llama.cpp's cache: writes it down in ours.
+void Loop::keep(const Chunk& chunk) {
+    const Row& row = *rows_.at(chunk.stream);
+    const Sequence& sequence = row.sequence;
+    if (sequence.options().isolated && chunk.begin >= sequence.prompt_size()) {
+        cache_.decoded(chunk.stream, sequence.context()[chunk.begin]);
+    } else {
+        cache_.prefilled(chunk.stream, sequence.context(), chunk.end, row.unit);
+    }
+    line_.served(sequence.options().user, chunk.size());
+    add_to(counters_.prefill_tokens, chunk.size());
 }
 
 // The image that a chunk is part of; null: it is of tokens.

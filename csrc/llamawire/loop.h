@@ -8,8 +8,9 @@
 //   3. decode: one llama_decode for all rows that generate, and one for each that is isolated
 //      (options.h); the tokens of a call are sampled side by side (sampling_pool.h); each becomes
 //      text and is checked against its row's limits;
-//   4. prefill: chunks of the prompts until the budget is used up. While no row decodes there is no
-//      budget to keep, but the calls stay short so that commands are seen;
+//   4. prefill: chunks of the prompts until the budget is used up. While no row decodes, or none has
+//      more than its first two tokens, there is no budget to keep, but the calls stay short so that
+//      commands are seen;
 //   5. publish: all events of the turn as one batch, one wake-up for those of a few milliseconds
 //      (queue.h).
 //
@@ -140,7 +141,8 @@ class Loop {
     void make_room(int32_t stream);
 
     void prefill_prompts();
-    bool prefill_chunk(const Chunk& chunk);
+    bool prefill_call();
+    void keep(const Chunk& chunk);
     const Image* image_at(const Chunk& chunk) const;
     int32_t add_entries(const Chunk& chunk);
 
@@ -179,6 +181,7 @@ class Loop {
     std::vector<Event> events_;
     std::vector<int32_t> call_streams_;  // whose rows are in the call, rising
     std::vector<int32_t> isolated_streams_;
+    std::vector<Chunk> chunks_;  // of a prefill call
     std::vector<Output> outputs_;
     std::vector<Draw> draws_;  // one for each output
     std::vector<uint64_t> call_jobs_;

@@ -10,6 +10,8 @@ using std::chrono::nanoseconds;
 
 // A unit is cut into so many pieces where all of it would take too long.
 constexpr int32_t kPiecesOfUnit = 4;
+// A call of several prompts may take so many times as long as one prompt's, while no row decodes.
+constexpr int kTogether = 2;
 // Of a stream's copy, read and written: a desktop's memory, a GPU's.
 constexpr double kCopyBytesPerNsCpu = 4.0;
 constexpr double kCopyBytesPerNsGpu = 200.0;
@@ -110,14 +112,45 @@ void Prefill::settle(int32_t stream) {
 
 // ---- chunks -----------------------------------------------------------------
 
-Chunk Prefill::next(nanoseconds left, bool rows_decode, bool must_fit) {
+void Prefill::next(nanoseconds left, bool rows_decode, bool must_fit, std::vector<Chunk>* chunks) {
+    chunks->clear();
     list_candidates();
     const int32_t stream = order_.next(candidates_);
-    if (stream < 0) return {};
+    if (stream < 0) return;
     const Chunk wanted = chunk(stream, left, rows_decode);
-    const auto limit = static_cast<double>(left.count());
-    if (must_fit && speed_.ns(wanted.begin, wanted.end) > limit) return {};
-    return wanted;
+    const double behind = static_cast<double>(left.count()) - speed_.ns(wanted.begin, wanted.end);
+    if (must_fit && behind < 0.0) return;
+    chunks->push_back(wanted);
+    // While nobody waits for a token, all who come together had better be computed together.
+    const double more = rows_decode ? 0.0 : (kTogether - 1) * static_cast<double>(left.count());
+    if (shares_call(wanted)) add_short(behind + more, chunks);
+}
+
+// All of a prompt that is left, and less than a unit. An image's rows are cut elsewhere than at units.
+bool Prefill::shares_call(const Chunk& chunk) const {
+    const Row& row = *rows_.at(chunk.stream);
+    return chunk.size() < row.unit && chunk.end == prompt_end(row) &&
+           row.sequence.images().empty() && !row.sequence.options().isolated;
+}
+
+// Adds what else is short, in order, as far as there is time. The chunks' streams rise then.
+void Prefill::add_short(double ns_left, std::vector<Chunk>* chunks) {
+    const int32_t first = chunks->front().stream;
+    int32_t tokens_left = rows_.at(first)->sequence.options().num_batch - chunks->front().size();
+    std::sort(candidates_.begin(), candidates_.end(), PromptOrder::is_shorter);
+    for (const PromptCandidate& candidate : candidates_) {
+        if (candidate.stream == first) continue;
+        const Row& row = *rows_.at(candidate.stream);
+        const Chunk rest{candidate.stream, cache_.size(candidate.stream), prompt_end(row)};
+        if (!shares_call(rest) || rest.size() > tokens_left) continue;
+        const double ns = speed_.ns(rest.begin, rest.end);
+        if (ns > ns_left) break;
+        ns_left -= ns;
+        tokens_left -= rest.size();
+        chunks->push_back(rest);
+    }
+    std::sort(chunks->begin(), chunks->end(),
+              [](const Chunk& a, const Chunk& b) { return a.stream < b.stream; });
 }
 
 void Prefill::list_candidates() {
@@ -174,9 +207,14 @@ int32_t Prefill::prompt_end(const Row& row) {
 }
 
 // Small pieces say little about the speed of large ones.
-void Prefill::computed(const Chunk& chunk, nanoseconds time) {
-    if (chunk.end - chunk.begin < piece_of(context_.kind().unit)) return;
-    speed_.measured(chunk.begin, chunk.end, static_cast<double>(time.count()));
+void Prefill::computed(const std::vector<Chunk>& chunks, nanoseconds time) {
+    int32_t tokens = 0;
+    for (const Chunk& chunk : chunks) tokens += chunk.size();
+    if (tokens < piece_of(context_.kind().unit)) return;
+    const double each = static_cast<double>(time.count()) / tokens;
+    for (const Chunk& chunk : chunks) {
+        speed_.measured(chunk.begin, chunk.end, each * chunk.size());
+    }
 }
 
 }  // namespace llamawire

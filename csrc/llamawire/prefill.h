@@ -5,6 +5,10 @@
 // the turn's budget. Chunks are cut in units (prefix_cache.h); where a unit takes longer than the
 // budget, a job that need not be reproducible is cut finer.
 //
+// Short rests of prompts share a call, so that those who come together soon share their decode calls,
+// too. No such rest is a whole unit, so the promise of prefix_cache.h holds: those who share a call do
+// not run alone. What is isolated is computed alone, and so are prompts with images.
+//
 // A common beginning is computed once. A prompt that comes while another one (its leader) computes
 // what both begin with waits until that stands in the cache, and copies it. The leader does for
 // both what the other would have done alone, and has the other's place in the order, so waiting
@@ -30,6 +34,8 @@ struct Chunk {
     int32_t stream = -1;  // -1: none
     int32_t begin = 0;
     int32_t end = 0;
+
+    int32_t size() const { return end - begin; }
 };
 
 class Prefill {
@@ -41,11 +47,12 @@ class Prefill {
     // Finds a stream for a new row, takes over what the cache holds of its context, and says to
     // whom it listens. The caller puts the row into the stream.
     int32_t place(Row* row);
-    // The next chunk. While rows decode it takes about `left`, but at least its smallest piece;
-    // with `must_fit` it is none if that piece takes longer.
-    Chunk next(std::chrono::nanoseconds left, bool rows_decode, bool must_fit);
-    // A chunk was computed, and stands in the cache.
-    void computed(const Chunk& chunk, std::chrono::nanoseconds time);
+    // The chunks of the next call, of streams that rise. While rows decode they take about `left`,
+    // but at least the smallest piece of one; with `must_fit` there are none if that takes longer.
+    void next(std::chrono::nanoseconds left, bool rows_decode, bool must_fit,
+              std::vector<Chunk>* chunks);
+    // They were computed by one call, and stand in the cache.
+    void computed(const std::vector<Chunk>& chunks, std::chrono::nanoseconds time);
 
   private:
     PlacementRequest request(const Row& row) const;
@@ -58,6 +65,8 @@ class Prefill {
     double remaining(const Row& row, int32_t begin) const;
     static int32_t prompt_end(const Row& row);
     Chunk chunk(int32_t stream, std::chrono::nanoseconds left, bool rows_decode) const;
+    bool shares_call(const Chunk& chunk) const;
+    void add_short(double ns_left, std::vector<Chunk>* chunks);
 
     Context& context_;
     PrefixCache& cache_;

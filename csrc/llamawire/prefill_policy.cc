@@ -52,13 +52,16 @@ int32_t PrefillSpeed::tokens_within(int32_t begin, double ns) const {
     return static_cast<int32_t>(std::min(tokens, 1e9));
 }
 
+bool PromptOrder::is_shorter(const PromptCandidate& a, const PromptCandidate& b) {
+    return std::make_tuple(-a.priority, a.remaining, a.age) <
+           std::make_tuple(-b.priority, b.remaining, b.age);
+}
+
 int32_t PromptOrder::next(const std::vector<PromptCandidate>& candidates) {
     if (candidates.empty()) return -1;
     const bool takes_oldest = ++chunks_ % kOldestEvery == 0;
     const auto before = [takes_oldest](const PromptCandidate& a, const PromptCandidate& b) {
-        if (takes_oldest) return a.age < b.age;
-        return std::make_tuple(-a.priority, a.remaining, a.age) <
-               std::make_tuple(-b.priority, b.remaining, b.age);
+        return takes_oldest ? a.age < b.age : is_shorter(a, b);
     };
     return std::min_element(candidates.begin(), candidates.end(), before)->stream;
 }

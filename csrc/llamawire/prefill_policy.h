@@ -47,6 +47,9 @@ class PromptOrder {
   public:
     static constexpr uint64_t kOldestEvery = 4;
 
+    // Of the more urgent the shorter, of equals the older is first.
+    static bool is_shorter(const PromptCandidate& a, const PromptCandidate& b);
+
     // Whose chunk is next; -1 if there are no candidates.
     int32_t next(const std::vector<PromptCandidate>& candidates);
 

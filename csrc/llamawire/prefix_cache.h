@@ -6,9 +6,10 @@
 // kernel, whose tiles depend on the count. So a row that was computed in other company differs in
 // its last bits, and some hundred tokens later a near-tie may fall the other way.
 //
-// The rule that keeps the promise. A prompt is prefilled alone in its calls and cut at the
-// multiples of a `unit` counted from position 0; llama.cpp computes it in pieces (ubatches) of
-// exactly one unit, and the last piece, 1 to `unit` tokens, is the one that gives logits. Hence
+// The rule that keeps the promise. A prompt is prefilled alone in its calls (but for a last piece that
+// meets others, see prefill.h) and cut at the multiples of a `unit` counted from position 0; llama.cpp
+// computes it in pieces (ubatches) of exactly one unit, and the last piece, 1 to `unit` tokens, is the
+// one that gives logits. Hence
 //
 //   * the KV rows of a whole unit [k*unit, (k+1)*unit) are a function of the tokens before its end
 //     and of nothing else: not of the prompt's length, of the neighbours, or of the time budget;

@@ -20,6 +20,11 @@ bool Rows::has_decoding() const {
                        [](const auto& row) { return row != nullptr && row->decodes(); });
 }
 
+bool Rows::has_flowing() const {
+    return std::any_of(rows_.begin(), rows_.end(),
+                       [](const auto& row) { return row != nullptr && row->flows(); });
+}
+
 bool Rows::stand_still() const {
     return std::all_of(rows_.begin(), rows_.end(),
                        [](const auto& row) { return row == nullptr || row->paused; });

@@ -12,6 +12,10 @@
 namespace llamawire {
 
 struct Row {
+    // A row that has no more of its own yet lets prompts that came with it go first: the one that
+    // is read while they arrive, and the step in which they are seen.
+    static constexpr int64_t kFirstTokens = 2;
+
     using Clock = std::chrono::steady_clock;
 
     explicit Row(Sequence of) : sequence(std::move(of)) {}
@@ -32,6 +36,7 @@ struct Row {
     Clock::time_point prefill_begin, first_token, last_token;
 
     bool decodes() const { return generates && !paused; }
+    bool flows() const { return decodes() && sampled > kFirstTokens; }
     bool prefills() const { return !generates && !paused; }
 };
 
@@ -49,6 +54,8 @@ class Rows {
     int32_t find(uint64_t job_id) const;
     bool has_free() const;
     bool has_decoding() const;
+    // One that decodes has more than its first tokens, so that a reader sees it stand still.
+    bool has_flowing() const;
     // Neither decodes nor prefills.
     bool stand_still() const;
     // The streams of the rows that decode, rising: those that share a call, or those that are

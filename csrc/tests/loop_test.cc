@@ -231,6 +231,40 @@ TEST_CASE("prompts with a common beginning that arrive together are computed onc
     }
 }
 
+TEST_CASE("short prompts that arrive together share a call, but isolated ones do not") {
+    const auto model = load_tiny_model();
+    const auto prompt = [](uint64_t id) {
+        return numbers(static_cast<Token>(id) * 29 + 3, 15 + id);
+    };
+    for (bool isolated : {false, true}) {
+        Gate gate;
+        int64_t calls = 0;
+        LoopOptions options;
+        options.num_parallel = 8;
+        options.num_ctx = 512;
+        options.prefill_budget_ms = 60000;  // however slow the machine
+        options.decode_fault = [&](size_t) {
+            gate.wait();
+            ++calls;
+            return 0;
+        };
+        Loop loop(model, options);
+        for (uint64_t id = 0; id < 8; ++id) {
+            JobRequest request = job(id, prompt(id), 10);
+            request.options.isolated = isolated;
+            loop.submit(std::move(request));
+        }
+        gate.open();
+        const auto results = collect(&loop, 8);
+        for (uint64_t id = 0; id < 8; ++id) {
+            CHECK(results.at(id).tokens == greedy_by_llama(*model, prompt(id), 10));
+        }
+        // The first call may have begun before the others came.
+        if (!isolated) CHECK(calls - loop.stats().steps <= 2);
+        if (isolated) CHECK(calls - loop.stats().steps == 8);
+    }
+}
+
 TEST_CASE("who waits for a prompt that is cancelled goes on with what there is") {
     const auto model = load_tiny_model();
     for (bool pauses : {false, true}) {
