@@ -30,7 +30,7 @@ def report(*_):
     outside = os.environ["OUTSIDE"]
     results = [
         attempt("connect", lambda: socket.create_connection(("127.0.0.1", 9), 1)),
-        attempt("unix", lambda: socket.socket(socket.AF_UNIX).connect(outside + "/socket")),
+        attempt("unix", lambda: socket.socket(socket.AF_UNIX).connect(outside + "/there")),
         attempt("write", lambda: open(outside + "/written", "w")),
         attempt("append", lambda: open(outside + "/there", "a")),
         attempt("signal", lambda: os.kill(os.getppid(), 0)),
@@ -67,7 +67,7 @@ def test_a_worker_with_a_model_reaches_nothing(
     found = re.search("ATTEMPTS (.*)", daemon.log.read_text())
     assert found
     assert found[1].split() == [
-        "connect=PermissionError", "unix=PermissionError", "write=PermissionError",
+        "connect=PermissionError", "unix=FileNotFoundError", "write=PermissionError",
         "append=PermissionError", "signal=PermissionError", "read=done",
     ]  # fmt: skip
     assert not (tmp_path / "written").exists()

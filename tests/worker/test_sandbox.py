@@ -43,13 +43,16 @@ FOREIGN = [
     "socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
     "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)",
     "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
-    "unix.connect(str(folder / 'other'))",
     "subprocess.run(['true'])",
     "os.execv(sys.executable, [sys.executable])",
     "os.chmod(folder / 'other', 0o777)",
     "os.utime(folder / 'other')",
     "os.kill(os.getppid(), 0)",
     "os.kill(0, 0)",
+]
+CONNECTS = [
+    "unix.connect(str(folder / 'other'))",
+    "socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(str(folder / 'other'))",
 ]
 CHANGES = [
     "open(folder / 'new', 'w')",
@@ -98,7 +101,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """How each attempt failed; empty if it did not."""
-    attempts = json.dumps([*FOREIGN, *CHANGES, *NEEDED, TOO_MUCH])
+    attempts = json.dumps([*FOREIGN, *CONNECTS, *CHANGES, *NEEDED, TOO_MUCH])
     done = run(make(tmp_path_factory.mktemp("sandbox")), PROLOGUE + ATTEMPTS, attempts)
     assert done.returncode == 0, done.stderr
     found: dict[str, str] = json.loads(done.stdout)
@@ -109,6 +112,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("code", FOREIGN)
 def test_what_reaches_beyond_the_process_fails(results: dict[str, str], code: str) -> None:
     assert results[code].startswith("PermissionError: [Errno 1]")
+
+
+@needs_seccomp
+@pytest.mark.parametrize("code", CONNECTS)
+def test_there_is_nobody_to_connect_to(results: dict[str, str], code: str) -> None:
+    """Outside, a connect to a plain file is refused: the file is there."""
+    assert results[code].startswith("FileNotFoundError: [Errno 2]")
 
 
 @needs_landlock

@@ -4,7 +4,7 @@ A GGUF file is untrusted and llama.cpp is large, so a worker gives up what it do
 it reads a byte of one, and before it has threads, since the kernel's rules are a thread's and its
 children's:
 
-* no change of files but its own socket's folder and the devices of GPUs (landlock.py);
+* no change of files but its own socket's folder and what GPUs need (landlock.py);
 * no sockets but Unix streams, and no connect: it answers, it calls nobody (seccomp.py);
 * no exec, no signals to and no look into other processes, no capabilities if it is root;
 * no core dumps, which would have prompts in them, and no more memory than it is told;
@@ -35,6 +35,8 @@ OOM_SCORE = 500
 TRUNCATE_SINCE = 3
 DEVICES = ("null", "nvidia*", "nvidia-caps/*", "dri/*", "kfd")
 """In /dev: what GPU drivers open for writing."""
+OWN_PROCESS = Path("/proc/self")
+"""CUDA names its threads there, and does not start where it cannot."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,11 +97,13 @@ def restrict_files(sockets: Path | None, written: Sequence[Path]) -> Iterable[st
         yield "this kernel has no Landlock, so files can be changed"
         return
     devices = [path for pattern in DEVICES for path in Path("/dev").glob(pattern)]
+    own = [OWN_PROCESS] if any(path.name.startswith("nvidia") for path in devices) else []
     landlock.restrict(
         [
             *((path, landlock.MAKE_SOCK) for path in (sockets,) if path is not None),
             *((path, landlock.WRITE_FILE | landlock.TRUNCATE) for path in written),
             *((path, landlock.WRITE_FILE | landlock.IOCTL_DEV) for path in devices),
+            *((path, landlock.WRITE_FILE) for path in own),
         ]
     )
     if version < TRUNCATE_SINCE:

@@ -22,6 +22,9 @@ SET_MODE_FILTER, SPEC_ALLOW = 1, 1 << 2
 """Without the flag, kernels before 5.16 slow a filtered process down as if it ran strangers' code
 beside its secrets."""
 ALLOW, FAIL = 0x7FFF_0000, 0x0005_0000 | 1  # SECCOMP_RET_ERRNO with EPERM
+NOBODY = 0x0005_0000 | 2
+"""ENOENT: what a connect gets. CUDA looks for its multi-process service at every start, and takes
+any other answer than that there is none for a broken system."""
 # Instructions of classic BPF: load a word, jump, return, and.
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, RETURN, AND = 0x20, 0x15, 0x35, 0x06, 0x54
 # Where struct seccomp_data has the number, the machine, and the low words of two arguments.
@@ -38,7 +41,7 @@ COMMON = {
     "setxattrat": 463, "removexattrat": 466,
 }  # fmt: skip
 X86_64 = COMMON | {
-    "connect": 42, "execve": 59, "execveat": 322,
+    "execve": 59, "execveat": 322,
     "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "tkill": 200,
     "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297,
     "bpf": 321, "perf_event_open": 298, "userfaultfd": 323,
@@ -53,7 +56,7 @@ X86_64 = COMMON | {
     "utime": 132, "utimes": 235, "futimesat": 261, "utimensat": 280,
 }  # fmt: skip
 AARCH64 = COMMON | {
-    "connect": 203, "execve": 221, "execveat": 281,
+    "execve": 221, "execveat": 281,
     "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "tkill": 130,
     "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240,
     "bpf": 280, "perf_event_open": 241, "userfaultfd": 282,
@@ -75,13 +78,16 @@ class Machine:
     denied: dict[str, int]
     seccomp: int
     socket: int
+    connect: int
     kill: int
     tgkill: int
 
 
 MACHINES = {
-    "x86_64": Machine(0xC000_003E, X86_64, seccomp=317, socket=41, kill=62, tgkill=234),
-    "aarch64": Machine(0xC000_00B7, AARCH64, seccomp=277, socket=198, kill=129, tgkill=131),
+    "x86_64": Machine(0xC000_003E, X86_64, seccomp=317, socket=41, connect=42, kill=62, tgkill=234),
+    "aarch64": Machine(
+        0xC000_00B7, AARCH64, seccomp=277, socket=198, connect=203, kill=129, tgkill=131
+    ),
 }
 
 
@@ -120,19 +126,24 @@ def program(of: Machine, pid: int) -> bytes:
     """The instructions. Jumps count the instructions that they leap over."""
     numbers = sorted(of.denied.values())
     own = [one(LOAD, FIRST), one(JUMP_EQUAL, pid, 0, 1), one(RETURN, ALLOW), one(RETURN, FAIL)]
+    # Of these two kinds none can do anything before it is connected.
     streams = [
         one(LOAD, FIRST),
-        one(JUMP_EQUAL, socket.AF_UNIX, 0, 4),
+        one(JUMP_EQUAL, socket.AF_UNIX, 0, 5),
         one(LOAD, SECOND),
         one(AND, SOCKET_TYPE_MASK),
-        one(JUMP_EQUAL, socket.SOCK_STREAM, 0, 1),
+        one(JUMP_EQUAL, socket.SOCK_STREAM, 1, 0),
+        one(JUMP_EQUAL, socket.SOCK_SEQPACKET, 0, 1),
         one(RETURN, ALLOW),
         one(RETURN, FAIL),
     ]
-    # Behind the comparisons stand, in this order: allow, fail, `own`, `streams`.
+    # Behind the comparisons stand, in this order: allow, fail, nobody, `own`, `streams`.
     allow = 0
-    fail, signals, sockets = allow + 1, allow + 2, allow + 2 + len(own)
-    compared = [(of.socket, sockets), (of.kill, signals), (of.tgkill, signals)]
+    fail, nobody, signals = allow + 1, allow + 2, allow + 3
+    sockets = signals + len(own)
+    compared = [
+        (of.socket, sockets), (of.connect, nobody), (of.kill, signals), (of.tgkill, signals),
+    ]  # fmt: skip
     compared += [(number, fail) for number in numbers]
     left = len(compared)
     code = [
@@ -145,7 +156,8 @@ def program(of: Machine, pid: int) -> bytes:
     for number, target in compared:
         left -= 1
         code.append(one(JUMP_EQUAL, number, left + target, 0))
-    return b"".join([*code, one(RETURN, ALLOW), one(RETURN, FAIL), *own, *streams])
+    ends = [one(RETURN, ALLOW), one(RETURN, FAIL), one(RETURN, NOBODY)]
+    return b"".join([*code, *ends, *own, *streams])
 
 
 def one(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
