@@ -56,8 +56,10 @@ def test_inputs_together_have_the_vectors_that_each_has_alone(
     model = request.getfixturevalue(kind)
     inputs = inputs_for(model, count)
     # Flash attention, which passes over the tokens of other inputs, rounds keys and values to
-    # float16: against the reference no less exact (test_minilm.py), but less alike bit by bit.
-    for flash_attention, difference_max in ((None, 1e-3), (False, 5e-5)):
+    # float16: against the reference no less exact (test_minilm.py), but less alike bit by bit. So
+    # are a GPU's products, whose order depends on how many there are.
+    on_gpu = any(device["kind"] == "gpu" for device in native.devices())
+    for flash_attention, difference_max in ((None, 1e-3), (False, 1e-3 if on_gpu else 5e-5)):
         embedder = native.Embedder(model, num_ctx=512, flash_attention=flash_attention)
         together, alone = embedder.embed(inputs), one_by_one(embedder, inputs)
         assert np.sum(together * alone, axis=1).min() > 1 - 1e-6

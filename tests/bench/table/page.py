@@ -36,7 +36,9 @@ GPU_HEAD = """\
 ## With a GPU
 
 `make bench GPU=1` on a machine with one, after `LLAMAWIRE_CUDA=1 make install peer`. All layers are
-on the GPU; llama-server runs with its sampling on the CPU and, as `-bs`, on the GPU.
+on the GPU; llama-server runs with its sampling on the CPU and, as `-bs`, on the GPU. The rows of
+2026-11-26 ran with `LLAMAWIRE_SANDBOX=off`, which security.md explains; for the third there was no
+time left on the machine.
 """
 
 
