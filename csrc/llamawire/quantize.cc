@@ -32,6 +32,7 @@ constexpr Type kTypes[] = {
     {"IQ3_S", LLAMA_FTYPE_MOSTLY_IQ3_S},   {"IQ3_M", LLAMA_FTYPE_MOSTLY_IQ3_M},
     {"IQ3_XS", LLAMA_FTYPE_MOSTLY_IQ3_XS}, {"TQ1_0", LLAMA_FTYPE_MOSTLY_TQ1_0},
     {"TQ2_0", LLAMA_FTYPE_MOSTLY_TQ2_0},   {"MXFP4_MOE", LLAMA_FTYPE_MOSTLY_MXFP4_MOE},
+    {"Q1_0", LLAMA_FTYPE_MOSTLY_Q1_0},     {"Q2_0", LLAMA_FTYPE_MOSTLY_Q2_0},
 };
 
 llama_ftype ftype_of(const std::string& name) {

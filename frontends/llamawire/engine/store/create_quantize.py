@@ -29,7 +29,7 @@ TYPES = (
     *SOURCES,
     *("Q8_0", "Q6_K", "Q5_0", "Q5_1", "Q5_K_S", "Q5_K_M", "Q4_0", "Q4_1", "Q4_K_S", "Q4_K_M"),
     *("Q3_K_S", "Q3_K_M", "Q3_K_L", "Q2_K", "IQ4_NL", "IQ4_XS", "IQ3_S", "IQ3_M"),
-    *("TQ1_0", "TQ2_0", "MXFP4_MOE"),
+    *("TQ1_0", "TQ2_0", "MXFP4_MOE", "Q1_0", "Q2_0"),
 )
 # llama.cpp makes these only by statistics of how the model computes, which nobody can give us.
 IMATRIX_TYPES = (
