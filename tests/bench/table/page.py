@@ -41,6 +41,20 @@ on the GPU; llama-server runs with its sampling on the CPU and, as `-bs`, on the
 time left on the machine.
 """
 
+OTHERS = """\
+## By other commands
+
+Measured on the first machine above on 2026-11-26, nothing else running for the first, a soak and a
+build beside the second.
+
+* `python tests/bench/pull.py 1024 3`: a pull of 1 GiB from docker-registry over loopback, with
+  SHA-256 and fsync, runs at 654 MiB/s, 0.83 of `curl -o FILE` (785).
+* `python tests/bench/structured.py`: 8 streams with 8 schemas and a vocabulary of 128,256 tokens.
+  With logits as flat as random ones they run at 0.97 of the same streams without (703 and 728
+  tok/s), and the first token comes 3.7 ms later. With logits so peaked that most of the likely
+  tokens are refused it is 0.71 (520 and 732), 0.56 ms a token.
+"""
+
 
 def write_page(path: Path, results: dict[str, dict[str, Any]]) -> None:
     parts = [HEAD]
@@ -48,7 +62,7 @@ def write_page(path: Path, results: dict[str, dict[str, Any]]) -> None:
         rows = [row for row in ROWS if row.gpu == gpu]
         found = {row.name: results[row.name] for row in rows if row.name in results}
         parts += [head, machine_part(found), table_part(rows, found), commands_part(rows, found)]
-    path.write_text("\n".join(part for part in parts if part))
+    path.write_text("\n".join(part for part in [*parts, OTHERS] if part))
 
 
 def machine_part(results: dict[str, dict[str, Any]]) -> str:
