@@ -17,6 +17,7 @@ import pytest
 
 from e2e.daemon import Daemon
 from e2e.test_crash import Reader
+from e2e.test_lifecycle import settle
 from gguf_files import tiny_bert, tiny_llama
 from llamawire.v1 import generation_pb2
 from llamawire.v1.options_pb2 import Options
@@ -87,13 +88,15 @@ def struck(
 
 
 def unload_all(daemon: Daemon) -> psutil.Process:
-    """Leaves the spare worker."""
+    """Leaves the spare worker, which has started."""
     for model in daemon.request("GET", "/api/ps").json["models"]:
         daemon.generate(model=model["name"], keep_alive=0)
-    while len(daemon.workers()) != 1 or daemon.busy_workers():
+    while True:
+        workers = daemon.workers()
+        is_spare = len(workers) == 1 and not daemon.busy_workers()
+        if is_spare and f"worker {workers[0].pid} waits" in daemon.log.read_text():
+            return workers[0]
         time.sleep(0.01)
-    (spare,) = daemon.workers()
-    return spare
 
 
 @STRIKES
@@ -140,6 +143,14 @@ def test_while_it_answers(
     assert reader.ids[:20] == undisturbed[SHORT][:20]
     assert reader.finished is not None
     assert reader.finished.resumed_count == 1
+
+
+def test_a_spare_that_died_unseen_is_replaced(daemon: Daemon) -> None:
+    spare = unload_all(daemon)
+    spare.kill()
+    spare.wait(10)
+    assert daemon.generate(model="slow", prompt=SHORT, options={"num_predict": 1}).status == 200
+    assert settle(lambda: len(daemon.workers()) == 2)
 
 
 def test_calls_that_are_not_streams_are_answered_by_the_next_worker(daemon: Daemon) -> None:

@@ -159,7 +159,11 @@ class WorkerPool:
                 self.prepare()
                 return worker
             await worker.stop()
-        return await self._start(numa)
+        try:
+            return await self._start(numa)
+        finally:
+            # Not earlier: two that start at once take longer. A spare may have died unseen.
+            self.prepare()
 
     def abandon(self) -> None:
         """For an end at once: workers end when their input closes, the folder is all that would
@@ -179,6 +183,7 @@ class WorkerPool:
         while len(self._spares) < self._spare_count:
             try:
                 self._spares.append(await self._start(numa=False))
+                log.info("worker %d waits for a model", self._spares[-1].pid)
             except (OSError, WorkerDied) as error:
                 log.warning("no spare worker: %s", error)
                 return
