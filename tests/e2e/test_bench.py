@@ -22,7 +22,7 @@ def test_three_protocols_measure_the_same_model(daemon: Daemon, tmp_path: Path) 
                  f"openai:{daemon.url}")  # fmt: skip
     targets = [word for address in addresses for word in ("--target", address)]
     file = tmp_path / "out.json"
-    done = bench(*targets, "endless", *SCENARIOS, "--rounds=1", "--streams=2", "--tokens=32",
+    done = bench(*targets, "endless", *SCENARIOS, "--rounds=1", "--streams=2", "--tokens=400",
                  "--rate=20", "--duration=0.3", f"--json={file}")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "cannot" not in done.stdout
@@ -33,7 +33,7 @@ def test_three_protocols_measure_the_same_model(daemon: Daemon, tmp_path: Path) 
         assert all(len(rounds) == 1 for rounds in one["values"]["openai"].values())
     for protocol in ("grpc", "ollama", "openai"):
         (streams,) = found[1]["exchanges"][protocol]
-        assert [one["generated_count"] for one in streams] == [32, 32]
+        assert [one["generated_count"] for one in streams] == [400, 400]
 
 
 def test_a_cold_load_is_one_that_was_unloaded(daemon: Daemon) -> None:
