@@ -55,7 +55,7 @@ def generate(daemon: Daemon, count: int, prompt: str = "a") -> int:
 
 
 def probes(daemon: Daemon) -> list[str]:
-    """While prompts of 4,000 tokens are read, one after the other."""
+    """While prompts of 3,600 tokens are read, one after the other."""
     done = threading.Event()
 
     def prefill() -> None:

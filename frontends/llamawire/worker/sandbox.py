@@ -5,7 +5,7 @@ it reads a byte of one, and before it has threads, since the kernel's rules are 
 children's:
 
 * no change of files but its own socket's folder and what GPUs need (landlock.py);
-* no sockets but Unix streams, and no connect: it answers, it calls nobody (seccomp.py);
+* no sockets but connected Unix ones, and no connect: it answers, it calls nobody (seccomp.py);
 * no exec, no signals to and no look into other processes, no capabilities if it is root;
 * no core dumps, which would have prompts in them, and no more memory than it is told;
 * the first to go when the machine's memory runs out, before the daemon.

@@ -23,8 +23,8 @@ SET_MODE_FILTER, SPEC_ALLOW = 1, 1 << 2
 beside its secrets."""
 ALLOW, FAIL = 0x7FFF_0000, 0x0005_0000 | 1  # SECCOMP_RET_ERRNO with EPERM
 NOBODY = 0x0005_0000 | 2
-"""ENOENT: what a connect gets. CUDA looks for its multi-process service at every start, and takes
-any other answer than that there is none for a broken system."""
+"""ENOENT: what a connect gets. CUDA did not start where sockets failed with EPERM; it is said to
+look for its multi-process service, and to be content with none. No GPU has confirmed this yet."""
 # Instructions of classic BPF: load a word, jump, return, and.
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, RETURN, AND = 0x20, 0x15, 0x35, 0x06, 0x54
 # Where struct seccomp_data has the number, the machine, and the low words of two arguments.
