@@ -22,6 +22,9 @@ _STAINLESS = (
     "Arch", "Async", "Custom-Poll-Interval", "Helper-Method", "Lang", "Os", "Package-Version",
     "Poll-Helper", "Retry-Count", "Runtime", "Runtime-Version", "Timeout",
 )  # fmt: skip
+_ANTHROPIC = (
+    "X-Api-Key", "Anthropic-Version", "Anthropic-Beta", "Anthropic-Dangerous-Direct-Browser-Access",
+)  # fmt: skip
 _HEADERS = ",".join(
     (
         "Authorization",
@@ -31,6 +34,7 @@ _HEADERS = ",".join(
         "X-Requested-With",
         "Openai-Beta",
         *(f"X-Stainless-{name}" for name in _STAINLESS),
+        *_ANTHROPIC,
     )
 )
 _MAX_AGE_S = 43200
