@@ -22,6 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from e2e.daemon import Daemon
 from gguf_files import tiny_llama
+from llamawire.cli.bench.statistics import percentile
 from llamawire.v1 import generation_pb2
 from llamawire.v1.options_pb2 import Options
 
@@ -39,9 +40,8 @@ def ms(work: Callable[[], object]) -> float:
 
 
 def row(name: str, times: Sequence[float]) -> str:
-    ranked = sorted(times)
-    p99 = ranked[min(len(ranked) - 1, len(ranked) * 99 // 100)]
-    return f"| {name} | {statistics.median(times):.1f} | {p99:.1f} | {ranked[-1]:.1f} |"
+    p99 = percentile(times, 99)
+    return f"| {name} | {statistics.median(times):.1f} | {p99:.1f} | {max(times):.1f} |"
 
 
 def request(count: int, prompt: str = "a") -> generation_pb2.GenerateRequest:
