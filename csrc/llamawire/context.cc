@@ -70,8 +70,8 @@ uint64_t cache_bytes(const Model& model, const llama_context_params& params) {
     return static_cast<uint64_t>(elements * bytes * params.n_ctx * llama_model_n_layer(handle));
 }
 
-// Linux promises more memory than there is, and llama.cpp touches all of it at once: better to say
-// no than to be killed.
+// Linux promises more memory than there is, and all of it is taken behind the load: better to say no
+// than to be killed.
 void check_memory(uint64_t bytes) {
     std::ifstream file("/proc/meminfo");
     std::string name;
@@ -123,7 +123,10 @@ Context::Context(const Model& model, const LoopOptions& options, ggml_abort_call
     if (!Backend::has_gpu()) check_memory(kind_.bytes);
 
     Backend::take_errors();
-    handle_.reset(llama_init_from_model(model.handle(), wanted));
+    {
+        const CacheMemory::Scope collected(&cache_memory_);
+        handle_.reset(llama_init_from_model(model.handle(), wanted));
+    }
     if (handle_ == nullptr) throw_context_failure();
     memory_ = llama_get_memory(handle_.get());
     if (memory_ == nullptr) {
@@ -134,6 +137,7 @@ Context::Context(const Model& model, const LoopOptions& options, ggml_abort_call
     batch_.reset(llama_batch_ext_init(handle_.get()));
     find_kind(options);
     find_threads();
+    cache_memory_.commit();
 }
 
 llama_context_params Context::params(const Model& model, const LoopOptions& options) const {

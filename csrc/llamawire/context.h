@@ -14,6 +14,7 @@
 #include <string>
 
 #include "backend.h"
+#include "cache_memory.h"
 #include "model.h"
 #include "options.h"
 #include "threads.h"
@@ -92,6 +93,7 @@ class Context {
     void* unwanted_data_;
     Threads threads_;  // outlives the context
     llama_context_ptr handle_;
+    CacheMemory cache_memory_;  // of the handle's: goes before it
     std::unique_ptr<llama_batch_ext, BatchDeleter> batch_;
     llama_memory_t memory_;
     int32_t batch_size_ = 0;
