@@ -55,6 +55,9 @@ build beside the second.
   tokens are refused it is 0.71 (520 and 732), 0.56 ms a token.
 """
 
+LAYERS = Path(__file__).with_name("layers.md")
+"""What `llamawire bench --layers` gave, and what is to be said of it."""
+
 
 def write_page(path: Path, results: dict[str, dict[str, Any]]) -> None:
     parts = [HEAD]
@@ -62,7 +65,7 @@ def write_page(path: Path, results: dict[str, dict[str, Any]]) -> None:
         rows = [row for row in ROWS if row.gpu == gpu]
         found = {row.name: results[row.name] for row in rows if row.name in results}
         parts += [head, machine_part(found), table_part(rows, found), commands_part(rows, found)]
-    path.write_text("\n".join(part for part in [*parts, OTHERS] if part))
+    path.write_text("\n".join(part for part in [*parts, OTHERS, LAYERS.read_text()] if part))
 
 
 def machine_part(results: dict[str, dict[str, Any]]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from llamawire.cli.client import Client
 from llamawire.cli.errors import CliError
@@ -43,6 +45,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="fail where the first target is surely less than RATIO times as good as another",
     )
     add("--baseline", metavar="FILE", help="compare with an earlier --json of the first target")
+    add(
+        "--layers",
+        action=switch,
+        help="what each layer of llamawire costs: loop, worker, gRPC, REST; MODEL is then a GGUF "
+        "file, or a shape of --make-model",
+    )
+    add("--threads", type=int, default=0, metavar="N", help="--layers: of a loop (0: it finds out)")
     add("--make-model", metavar="SHAPE", help="only write a random model to the file MODEL")
 
 
@@ -58,9 +67,20 @@ def bench(arguments: argparse.Namespace, client: Client, terminal: Terminal) -> 
         make_model(arguments)
     else:
         try:
-            measuring.run(measuring.measure(arguments, client.connection, terminal))
+            measuring.run(work_of(arguments, client, terminal))
         except BenchError as error:
             raise CliError(str(error)) from error
+
+
+def work_of(
+    arguments: argparse.Namespace, client: Client, terminal: Terminal
+) -> Coroutine[Any, Any, None]:
+    """What is asked for of what measures."""
+    from llamawire.cli.bench import layers, measuring
+
+    if arguments.layers:
+        return layers.measure_layers(arguments, terminal)
+    return measuring.measure(arguments, client.connection, terminal)
 
 
 def make_model(arguments: argparse.Namespace) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import shlex
+import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -29,7 +31,17 @@ from llamawire.cli.connection import Connection
 from llamawire.cli.errors import CliError
 from llamawire.cli.terminal import Terminal
 
-__all__ = ["judge", "measure", "print_scenarios", "run", "show"]
+__all__ = [
+    "command_line",
+    "judge",
+    "measure",
+    "print_scenarios",
+    "read_sizes",
+    "rounds",
+    "run",
+    "show",
+    "table_width",
+]
 
 ROUNDS_COMPARED, ROUNDS_ALONE = 9, 3
 STREAMS_MAX, ROUNDS_MAX, TOKENS_MAX = 1024, 1000, 100_000
@@ -107,10 +119,18 @@ def rounds(arguments: argparse.Namespace, targets: int) -> int:
 
 
 def show(trial: Trial, comparisons: Sequence[Comparison], terminal: Terminal) -> None:
-    width = terminal.columns if terminal.stdout.isatty() else TABLE_COLUMNS
-    Console(file=terminal.stdout, width=width).print(table(trial, comparisons))
+    Console(file=terminal.stdout, width=table_width(terminal)).print(table(trial, comparisons))
     for note in notes(trial):
         terminal.print(note)
+
+
+def table_width(terminal: Terminal) -> int:
+    return terminal.columns if terminal.stdout.isatty() else TABLE_COLUMNS
+
+
+def command_line() -> str:
+    """That of this process, as it would be typed."""
+    return shlex.join(["llamawire", *sys.argv[1:]])
 
 
 def write(
@@ -121,8 +141,7 @@ def write(
 ) -> None:
     """After each scenario, so that nothing is lost if a later one is interrupted."""
     if arguments.json:
-        command = shlex.join(["llamawire", *sys.argv[1:]])
-        found = results_object(targets, trials, comparisons, command)
+        found = results_object(targets, trials, comparisons, command_line())
         Path(arguments.json).write_text(json.dumps(found) + "\n")
     if arguments.plots:
         from llamawire.cli.bench.plots import draw_plots
@@ -148,10 +167,22 @@ def judge(gate: float | None, trials: Sequence[Trial], comparisons: Sequence[Com
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """In a loop that weighs as little as can be: the client shares the machine with the server."""
+    """In a loop that weighs as little as can be: the client shares the machine with the server.
+    CliError if a SIGTERM ends it."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(work)
+        asyncio.run(terminable(work))
     else:
-        uvloop.run(work)
+        uvloop.run(terminable(work))
+
+
+async def terminable(work: Coroutine[Any, Any, None]) -> None:
+    """SIGTERM cancels the work, so that what it has started ends with it."""
+    task = asyncio.create_task(work)
+    with contextlib.suppress(NotImplementedError):  # Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await asyncio.wait({task})
+    if task.cancelled():
+        raise CliError("ended by a signal")
+    task.result()

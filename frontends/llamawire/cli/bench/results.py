@@ -16,7 +16,7 @@ from llamawire.cli.bench.target import Target
 from llamawire.cli.bench.trial import Trial
 from llamawire.cli.errors import CliError
 
-__all__ = ["read_earlier", "results_object"]
+__all__ = ["finite", "read_earlier", "results_object"]
 
 VERSION = 1
 
@@ -49,7 +49,7 @@ def _trial_object(trial: Trial, comparisons: Sequence[Comparison]) -> dict[str, 
             for name, values in trial.values.items()
         },
         "ratios": [
-            {"metric": one.metric.name, "to": one.name, **_finite(asdict(one.ratio))}
+            {"metric": one.metric.name, "to": one.name, **finite(asdict(one.ratio))}
             for one in comparisons
             if one.scenario == trial.scenario.name
         ],
@@ -76,7 +76,7 @@ def _ms(seconds: float) -> float:
     return round(seconds * 1e3, 3)
 
 
-def _finite(values: dict[str, float]) -> dict[str, float | None]:
+def finite(values: dict[str, float]) -> dict[str, float | None]:
     """JSON has no infinity."""
     return {key: value if value < float("inf") else None for key, value in values.items()}
 
