@@ -44,7 +44,7 @@ namespace {
 
 // A smaller buffer is cleared sooner than it is looked at.
 constexpr size_t kWorthwhile = size_t{1} << 20;
-// A cache is given up within the time that so much takes, about 3 ms.
+// A cache is given up within the time that so much takes.
 constexpr size_t kPortion = size_t{4} << 20;
 // Whoever computes goes first.
 constexpr int kNiceness = 10;

@@ -108,7 +108,6 @@ class Lane {
     void use_threads(ggml_threadpool* pool, int32_t count) {
         llama_attach_threadpool(handle_.get(), pool, pool);
         llama_set_n_threads(handle_.get(), count, count);
-        is_alone_ = count == 1;
     }
     void use_one_thread() { use_threads(pool_.get(), 1); }
 
@@ -159,7 +158,8 @@ class Lane {
         int32_t answer = 2;
         Backend::take_errors();
         if (!is_unwanted(this)) {
-            const Matmul::Scope products(memory_ == nullptr && is_alone_ ? &matmul_ : nullptr);
+            const bool is_alone = llama_n_threads(handle_.get()) == 1;
+            const Matmul::Scope products(memory_ == nullptr && is_alone ? &matmul_ : nullptr);
             answer = llama_process(handle_.get(),
                                    encodes ? LLAMA_PROCESS_TYPE_ENCODE : LLAMA_PROCESS_TYPE_DECODE,
                                    batch_.get());
@@ -200,7 +200,6 @@ class Lane {
     std::unique_ptr<llama_batch_ext, BatchDeleter> batch_;
     llama_memory_t memory_ = nullptr;
     int32_t tokens_max_ = 0;
-    bool is_alone_ = true;  // one thread computes
     Matmul matmul_;
     const Cancellation* cancellation_ = nullptr;  // of the call that is computed
 };

@@ -116,7 +116,11 @@ bool Matmul::multiply(const Product& product) {
 
 // Lays the tokens of a part of the depth side by side; what is missing of the last panel is zero.
 void Matmul::pack(const Product& product, int64_t first, int64_t depth) {
-    panels_.assign(static_cast<size_t>(ceil_div(product.columns, kPanel) * depth * kPanel), 0.0F);
+    const int64_t panels = ceil_div(product.columns, kPanel);
+    panels_.resize(static_cast<size_t>(panels * depth * kPanel));
+    if (product.columns % kPanel != 0) {
+        std::fill_n(panels_.begin() + (panels - 1) * depth * kPanel, depth * kPanel, 0.0F);
+    }
     for (int64_t column = 0; column < product.columns; ++column) {
         const float* const from = product.tokens + column * product.tokens_stride + first;
         float* const to = panels_.data() + column / kPanel * depth * kPanel + column % kPanel;
@@ -170,7 +174,7 @@ bool Matmul::multiply(const Product&) {
 
 }  // namespace llamawire
 
-#ifdef __linux__
+#ifdef LLAMAWIRE_WRAPS_SGEMM
 
 // The linker's --wrap: calls of the first name come to the second, and the third is the original.
 // Depth and strides are in blocks of the types.
